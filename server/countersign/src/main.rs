@@ -1,2 +1,33 @@
-//! Stub.
-fn main() {}
+//! `countersign`: the audit trail for AI-written code.
+//!
+//! The shell around the pure crates: the only crate that knows LSP, processes, clocks and the
+//! environment. What decides lives elsewhere; here it is fetched, run and written down.
+
+mod cli;
+mod command;
+mod config;
+mod demo_server;
+mod error;
+mod git;
+mod lsp;
+mod paths;
+mod pause;
+mod policy;
+mod recorder;
+mod replay;
+mod shell;
+mod tap;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = match cli::parse() {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
+    shell::start_logging();
+    match cli::run(&args) {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}

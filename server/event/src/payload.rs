@@ -11,6 +11,7 @@ pub mod edit;
 pub mod finding;
 pub mod gate;
 pub mod model;
+mod parts;
 pub mod prompt;
 pub mod review;
 pub mod suggestion;

@@ -1,0 +1,264 @@
+//! The command line: what can be said to `countersign`, and who does it.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::error::Failure;
+use crate::shell::Shell;
+use crate::{command, lsp, replay, tap};
+
+/// The audit trail for AI-written code: which lines an AI wrote, which model, from what, who took it.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done · 1 does not hold · 2 wrong use · 3 could not.\n\
+    COUNTERSIGN_HOME moves every file, COUNTERSIGN_POLICY replaces the policy, COUNTERSIGN_LOG sets our own log.")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Language server over stdin and stdout, beside any others
+    Lsp(LspArgs),
+    /// Run an AI server or agent and record what passes, byte for byte untouched
+    Tap(TapArgs),
+    /// Print the events of the local spool
+    Log(LogArgs),
+    /// Say whether we are recording, what waits, and what is missing
+    Status(JsonArgs),
+    /// Check chain, signed heads and contents
+    Verify(VerifyArgs),
+    /// Who wrote these lines: every contribution with its five facts
+    Trace(TraceArgs),
+    /// Send what waits in the spool to the collector
+    Replay(ReplayArgs),
+    /// Receive trails, keep them, answer questions
+    Collect(CollectArgs),
+    /// Stop recording for a while; the pause itself is recorded
+    Pause(PauseArgs),
+    /// Go on recording
+    Resume,
+    /// Print every setting with where it came from
+    Config(JsonArgs),
+    /// Run the whole story in a temporary directory
+    Demo(DemoArgs),
+    /// Play the server's side of a recording (for the demonstration and the tests)
+    #[command(hide = true)]
+    DemoServer(DemoServerArgs),
+}
+
+/// Arguments of `lsp`.
+#[derive(Debug, Args)]
+pub(crate) struct LspArgs {
+    /// Accepted and ignored: some editors add it, and it is what we do
+    #[arg(long, hide = true)]
+    pub(crate) stdio: bool,
+}
+
+/// Arguments of `tap`.
+#[derive(Debug, Args)]
+pub(crate) struct TapArgs {
+    /// Name of the tool, where its stream does not say it
+    #[arg(long)]
+    pub(crate) tool: Option<String>,
+    /// The command to run, after `--`
+    #[arg(required = true, last = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// Arguments of commands that can answer in JSON.
+#[derive(Debug, Args)]
+pub(crate) struct JsonArgs {
+    /// One JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Arguments of `log`.
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// The exact stored bytes, one event a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Only this type, whole (`dev.countersign.suggestion.accepted.v1`) or short (`suggestion.accepted`)
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) event_type: Option<String>,
+    /// Only events at or after this time (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only this stream
+    #[arg(long)]
+    pub(crate) stream: Option<String>,
+    /// With the address and hash of each event
+    #[arg(long, requires = "json")]
+    pub(crate) chain: bool,
+    /// With the texts that were kept
+    #[arg(long, requires = "json")]
+    pub(crate) content: bool,
+    /// Read a collector's archive instead: its data directory, or its URL
+    #[arg(long, value_name = "DIR|URL")]
+    pub(crate) archive: Option<String>,
+    /// The file that holds the token for an archive's URL
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// One JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Check a collector's archive instead: its data directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) archive: Option<PathBuf>,
+}
+
+/// Arguments of `trace`.
+#[derive(Debug, Args)]
+pub(crate) struct TraceArgs {
+    /// A file, with lines: `src/auth.py:10` or `src/auth.py:10-20`
+    #[arg(value_name = "FILE[:A-B]")]
+    pub(crate) place: String,
+    /// One JSON object a contribution, then one that says how complete the answer is
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The file as it is in this revision
+    #[arg(long)]
+    pub(crate) rev: Option<String>,
+    /// Ask about a repository that is not here, by its ID
+    #[arg(long, value_name = "ID", requires = "from")]
+    pub(crate) repository: Option<String>,
+    /// Ask this collector for the facts
+    #[arg(long, value_name = "URL")]
+    pub(crate) from: Option<String>,
+    /// The file that holds the token for it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Show the texts too; the collector asks why (a responder's purpose)
+    #[arg(long, requires = "ticket")]
+    pub(crate) purpose: Option<String>,
+    /// The ticket under which texts are read
+    #[arg(long, requires = "purpose")]
+    pub(crate) ticket: Option<String>,
+}
+
+/// Arguments of `replay`.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// The collector; else `collector.url` of config.toml
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: Option<String>,
+    /// The file that holds the device token; else `collector.token_file`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// End when nothing waits any more (0) or the collector can't be had (3)
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+/// Arguments of `collect`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct CollectArgs {
+    /// What else to do with an archive
+    #[command(subcommand)]
+    pub(crate) command: Option<CollectCommand>,
+    /// Where the archive and its keys are kept
+    #[arg(long, value_name = "DIR", required = true)]
+    pub(crate) data: Option<PathBuf>,
+    /// Address and port; port 0 picks one
+    #[arg(long, default_value = "127.0.0.1:4319", value_name = "ADDRESS")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// Certificate chain, PEM; needed for any address but loopback
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Private key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+}
+
+/// What can be done with an archive besides serving it.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CollectCommand {
+    /// Make a token and print it once
+    Token(TokenArgs),
+}
+
+/// Arguments of `collect token`.
+#[derive(Debug, Args)]
+pub(crate) struct TokenArgs {
+    /// Where the archive is kept
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// device, developer, analyst, responder, auditor or admin
+    #[arg(long)]
+    pub(crate) role: String,
+    /// Whose it is
+    #[arg(long, value_name = "NAME")]
+    pub(crate) subject: String,
+}
+
+/// Arguments of `pause`.
+#[derive(Debug, Args)]
+pub(crate) struct PauseArgs {
+    /// Until when: `15m`, `2h`; without it until `resume`
+    #[arg(long = "for", value_name = "TIME")]
+    pub(crate) duration: Option<String>,
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Keep the temporary directory and say where it is
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Leave the collector running until Ctrl-C
+    #[arg(long)]
+    pub(crate) serve: bool,
+}
+
+/// Arguments of `demo-server`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoServerArgs {
+    /// A recording: one frame a line
+    pub(crate) recording: PathBuf,
+}
+
+/// Reads the command line. `--help` and mistakes are answered here.
+pub(crate) fn parse() -> Result<Cli, ExitCode> {
+    Cli::try_parse().map_err(|error| {
+        // A reader that has gone needs no usage text.
+        let _ = error.print();
+        if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
+    })
+}
+
+/// Does what was asked.
+pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Failure> {
+    if let Command::DemoServer(args) = &cli.command {
+        return crate::demo_server::run(args);
+    }
+    if let Command::Demo(args) = &cli.command {
+        return command::demo::run(args);
+    }
+    let shell = Shell::from_env()?;
+    match &cli.command {
+        Command::Lsp(args) => lsp::run(args, &shell),
+        Command::Tap(args) => tap::run(args, &shell),
+        Command::Log(args) => command::log::run(args, &shell),
+        Command::Status(args) => command::status::run(args, &shell),
+        Command::Verify(args) => command::verify::run(args, &shell),
+        Command::Trace(args) => command::trace::run(args, &shell),
+        Command::Replay(args) => replay::run(args, &shell),
+        Command::Collect(args) => command::collect::run(args),
+        Command::Pause(args) => command::pause::pause(args, &shell),
+        Command::Resume => command::pause::resume(&shell),
+        Command::Config(args) => command::config::run(args, &shell),
+        Command::Demo(_) | Command::DemoServer(_) => unreachable!("run before the configuration is read"),
+    }
+}

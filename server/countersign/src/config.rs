@@ -1,0 +1,150 @@
+//! `config.toml`: raw options as they were written, resolved to settings that say where each came from.
+//!
+//! A bad value is reported and skipped; it never stops capture.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// The settings in force.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// Where replay sends to; nothing leaves the device without it.
+    pub(crate) collector_url: Setting<Option<String>>,
+    /// The file that holds the device token.
+    pub(crate) token_file: Setting<Option<PathBuf>>,
+    /// More certificate authorities for the collector, PEM.
+    pub(crate) ca_file: Setting<Option<PathBuf>>,
+    /// The master switch for everything shown in the editor.
+    pub(crate) hints: Setting<bool>,
+    /// Quiet time before a new hint appears, in milliseconds.
+    pub(crate) hint_delay_ms: Setting<u64>,
+    /// What was wrong with the file, in words.
+    pub(crate) problems: Vec<String>,
+}
+
+/// A value and where it came from.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Setting<T> {
+    /// The value.
+    pub(crate) value: T,
+    /// `default` or the file.
+    pub(crate) from: String,
+}
+
+impl<T> Setting<T> {
+    fn default(value: T) -> Self {
+        Setting { value, from: "default".to_owned() }
+    }
+}
+
+#[derive(Deserialize, Default)]
+struct Raw {
+    #[serde(default)]
+    collector: toml::Table,
+    #[serde(default)]
+    editor: toml::Table,
+}
+
+impl Config {
+    /// Reads `config.toml` in `dir`. A missing file is the defaults.
+    pub(crate) fn load(dir: &Path) -> Config {
+        let mut config = Config {
+            collector_url: Setting::default(None),
+            token_file: Setting::default(None),
+            ca_file: Setting::default(None),
+            hints: Setting::default(true),
+            hint_delay_ms: Setting::default(300),
+            problems: Vec::new(),
+        };
+        let file = dir.join("config.toml");
+        match std::fs::read_to_string(&file) {
+            Ok(text) => config.read(&text, &file),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => config.problems.push(format!("{}: {error}", file.display())),
+        }
+        config
+    }
+
+    fn read(&mut self, text: &str, file: &Path) {
+        let raw: Raw = match toml::from_str(text) {
+            Ok(raw) => raw,
+            Err(error) => {
+                self.problems.push(format!("{}: {error}", file.display()));
+                return;
+            }
+        };
+        let mut reader = Reader { file, problems: &mut self.problems };
+        let base = file.parent().unwrap_or(Path::new("."));
+        let path = |text: &str| base.join(text);
+        let string = |value: &toml::Value| value.as_str().map(str::to_owned);
+        reader.take(&raw.collector, "collector", "url", &mut self.collector_url, |v| string(v).map(Some));
+        reader.take(&raw.collector, "collector", "token_file", &mut self.token_file, |v| {
+            v.as_str().map(|text| Some(path(text)))
+        });
+        reader.take(&raw.collector, "collector", "ca_file", &mut self.ca_file, |v| {
+            v.as_str().map(|text| Some(path(text)))
+        });
+        reader.take(&raw.editor, "editor", "hints", &mut self.hints, toml::Value::as_bool);
+        reader.take(&raw.editor, "editor", "hint_delay_ms", &mut self.hint_delay_ms, |v| {
+            v.as_integer().and_then(|n| u64::try_from(n).ok())
+        });
+    }
+}
+
+struct Reader<'a> {
+    file: &'a Path,
+    problems: &'a mut Vec<String>,
+}
+
+impl Reader<'_> {
+    fn take<T>(
+        &mut self,
+        table: &toml::Table,
+        section: &str,
+        key: &str,
+        setting: &mut Setting<T>,
+        convert: impl Fn(&toml::Value) -> Option<T>,
+    ) {
+        let Some(value) = table.get(key) else { return };
+        match convert(value) {
+            Some(value) => *setting = Setting { value, from: self.file.display().to_string() },
+            None => self.problems.push(format!(
+                "{}: {section}.{key} has the wrong type ({}); the default is used",
+                self.file.display(),
+                value.type_str()
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_value_is_reported_and_the_rest_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(
+            dir.path().join("config.toml"),
+            "[collector]\nurl = 'https://c.example'\ntoken_file = 'token'\n[editor]\nhints = 'yes'\nhint_delay_ms = 0\n",
+        )
+        .unwrap();
+        let config = Config::load(dir.path());
+        assert_eq!(config.collector_url.value.as_deref(), Some("https://c.example"));
+        assert_eq!(config.token_file.value, Some(dir.path().join("token")));
+        assert!(config.hints.value);
+        assert_eq!(config.hint_delay_ms.value, 0);
+        assert_eq!(config.problems.len(), 1);
+        assert!(config.problems[0].contains("editor.hints has the wrong type (string)"));
+    }
+
+    #[test]
+    fn a_file_that_is_not_toml_leaves_the_defaults_and_says_where() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("config.toml"), "[collector\n").unwrap();
+        let config = Config::load(dir.path());
+        assert_eq!(config.collector_url.value, None);
+        assert_eq!(config.problems.len(), 1);
+    }
+}

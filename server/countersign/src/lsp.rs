@@ -1,0 +1,3 @@
+//! Language server.
+use std::process::ExitCode;
+pub(crate) fn run(_: &crate::cli::LspArgs, _: &crate::shell::Shell) -> Result<ExitCode, crate::error::Failure> { Ok(ExitCode::SUCCESS) }

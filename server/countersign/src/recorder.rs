@@ -1,0 +1,395 @@
+//! The one way from a payload to the spool: completes it, redacts, decides the tier, hands it over.
+//!
+//! [`Recorder::record`] puts the payload in a queue and returns; a thread of our own does the rest
+//! (asking git, hashing, redacting), and the spool's writer thread does the disk. Nothing on an
+//! editor's path ever waits for either. What does not fit in the queue is counted and becomes one
+//! `trail.gap`. A device whose state directory can't be used still runs: what could not be recorded
+//! is counted and told.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use countersign_event::content::{ContentName, ContentSlot, NewContent};
+use countersign_event::facts::{Person, PersonVia, Sensitivity};
+use countersign_event::payload::{capture, trail};
+use countersign_event::redact::Redactor;
+use countersign_event::{Absent, Event, Fact, How, Payload, Timestamp, digest};
+use countersign_spool::{Append, Class, Device, Writer};
+use tower_lsp::ls_types::Uri;
+use uuid::Uuid;
+
+use crate::git::{self, Repositories};
+use crate::policy::Policy;
+use crate::shell::{Shell, now};
+use crate::{error::Failure, pause};
+
+/// Texts waiting in the queue; beyond this, records are dropped and counted.
+const QUEUE_BYTES_MAX: usize = 64 << 20;
+/// How long a policy file or a pause is believed before it is read again.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Something that happened, before it is completed.
+#[derive(Debug)]
+pub(crate) struct Record {
+    /// When it happened.
+    pub(crate) at: Timestamp,
+    /// What it is about: the contribution, or the document or tool.
+    pub(crate) subject: Option<String>,
+    /// What happened. `place.uri` is enough of a place; a person left absent as `not_on_wire` is
+    /// filled in from git or the account.
+    pub(crate) payload: Payload,
+    /// The texts it has, unredacted. They go no further than this process unless policy keeps them.
+    pub(crate) texts: Vec<(ContentName, String)>,
+    /// Bytes of the AI's output, which decide the tier.
+    pub(crate) output_bytes: u64,
+}
+
+impl Record {
+    /// A record without texts.
+    pub(crate) fn light(at: Timestamp, subject: impl Into<String>, payload: Payload) -> Self {
+        Record { at, subject: Some(subject.into()), payload, texts: Vec::new(), output_bytes: 0 }
+    }
+
+    fn size(&self) -> usize {
+        1024 + self.texts.iter().map(|(_, text)| text.len()).sum::<usize>()
+    }
+}
+
+/// A handle to this process's recorder. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Recorder {
+    queue: Sender<Message>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    digest_key: [u8; 32],
+    waiting_bytes: AtomicUsize,
+    dropped: AtomicUsize,
+    problem: Mutex<Option<String>>,
+}
+
+enum Message {
+    Record(Box<Record>),
+    Flush(Duration, SyncSender<Result<(), Failure>>),
+    Close(Duration, SyncSender<Result<(), Failure>>),
+}
+
+impl Recorder {
+    /// Starts the recorder of this process. Reads the device's key file, nothing else; the spool is
+    /// opened by its own thread.
+    pub(crate) fn start(shell: &Shell) -> Recorder {
+        let (queue, messages) = mpsc::channel();
+        let (device, problem) = match Device::load_or_create(&shell.paths.state) {
+            Ok(device) => (Some(device), None),
+            Err(error) => {
+                let text = Failure::from(error).message().to_owned();
+                tracing::error!("nothing can be recorded: {text}");
+                (None, Some(text))
+            }
+        };
+        let shared = Arc::new(Shared {
+            digest_key: device.as_ref().map_or([0; 32], |device| *device.digest_key()),
+            waiting_bytes: AtomicUsize::new(0),
+            dropped: AtomicUsize::new(0),
+            problem: Mutex::new(problem),
+        });
+        let worker = device.map(|device| Worker::new(shell.clone(), device));
+        let thread_shared = Arc::clone(&shared);
+        let spawned = std::thread::Builder::new()
+            .name("recorder".to_owned())
+            .spawn(move || run(worker, &messages, &thread_shared));
+        if let Err(error) = spawned {
+            tracing::error!("nothing can be recorded: {error}");
+        }
+        Recorder { queue, shared }
+    }
+
+    /// Takes a record. Never waits.
+    pub(crate) fn record(&self, record: Record) {
+        let size = record.size();
+        let waiting = self.shared.waiting_bytes.fetch_add(size, Ordering::Relaxed);
+        if waiting + size > QUEUE_BYTES_MAX || self.queue.send(Message::Record(Box::new(record))).is_err() {
+            self.shared.waiting_bytes.fetch_sub(size, Ordering::Relaxed);
+            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the digest by which two processes of this device recognise the same inserted text.
+    pub(crate) fn entered_digest(&self, text: &str) -> String {
+        digest::entered(&self.shared.digest_key, text)
+    }
+
+    /// Returns the key of [`Recorder::entered_digest`].
+    pub(crate) fn digest_key(&self) -> [u8; 32] {
+        self.shared.digest_key
+    }
+
+    /// Returns a new id for a contribution or an event.
+    pub(crate) fn mint(&self) -> Uuid {
+        Uuid::now_v7()
+    }
+
+    /// Returns why nothing can be recorded, if so.
+    pub(crate) fn problem(&self) -> Option<String> {
+        self.shared.problem.lock().map_or_else(|_| Some("the recorder has died".to_owned()), |text| text.clone())
+    }
+
+    /// Waits until everything recorded so far is in the spool (or its inbox).
+    ///
+    /// Errors: it was not, within `deadline`.
+    pub(crate) fn flush(&self, deadline: Duration) -> Result<(), Failure> {
+        self.ask(deadline, Message::Flush)
+    }
+
+    /// As [`Recorder::flush`], for the end of a session: makes it durable and signs a head.
+    pub(crate) fn close(&self, deadline: Duration) -> Result<(), Failure> {
+        self.ask(deadline, Message::Close)
+    }
+
+    fn ask(
+        &self,
+        deadline: Duration,
+        message: impl FnOnce(Duration, SyncSender<Result<(), Failure>>) -> Message,
+    ) -> Result<(), Failure> {
+        let (done, answer) = mpsc::sync_channel(1);
+        let late = || Failure::could_not("the spool did not take everything in time");
+        self.queue.send(message(deadline, done)).map_err(|_| late())?;
+        answer.recv_timeout(deadline).unwrap_or_else(|_| Err(late()))
+    }
+}
+
+fn run(mut worker: Option<Worker>, messages: &Receiver<Message>, shared: &Shared) {
+    for message in messages {
+        match message {
+            Message::Record(record) => {
+                shared.waiting_bytes.fetch_sub(record.size(), Ordering::Relaxed);
+                match &mut worker {
+                    Some(worker) => {
+                        let dropped = shared.dropped.swap(0, Ordering::Relaxed);
+                        if dropped > 0 {
+                            worker.append(overflow(dropped));
+                        }
+                        worker.take(*record);
+                    }
+                    None => {
+                        shared.dropped.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            }
+            Message::Flush(deadline, done) => {
+                // A caller that no longer waits needs no answer.
+                let _ = done.send(worker.as_ref().map_or(Ok(()), |w| w.writer.flush(deadline).map_err(Failure::from)));
+            }
+            Message::Close(deadline, done) => {
+                let _ = done.send(worker.as_ref().map_or(Ok(()), |w| w.writer.close(deadline).map_err(Failure::from)));
+            }
+        }
+    }
+}
+
+fn overflow(dropped: usize) -> Record {
+    let gap = trail::Gap {
+        how: How::Observed,
+        reason: "overflow".to_owned(),
+        count: Some(dropped as u64),
+        from: None,
+        to: Some(now()),
+        by: Some("recorder".to_owned()),
+    };
+    Record { at: now(), subject: None, payload: Payload::TrailGap(gap), texts: Vec::new(), output_bytes: 0 }
+}
+
+/// The thread's own state: everything that takes time.
+struct Worker {
+    shell: Shell,
+    device: Device,
+    writer: Writer,
+    redactor: Redactor,
+    repositories: Repositories,
+    policies: HashMap<Option<PathBuf>, (Policy, Instant)>,
+    opted_out: HashSet<PathBuf>,
+    paused: (bool, Option<Instant>),
+    account: Option<String>,
+}
+
+impl Worker {
+    fn new(shell: Shell, device: Device) -> Worker {
+        Worker {
+            writer: Writer::start(&shell.paths.state),
+            redactor: Redactor::new(device.redaction_key()),
+            device,
+            repositories: Repositories::default(),
+            policies: HashMap::new(),
+            opted_out: HashSet::new(),
+            paused: (false, None),
+            account: account(),
+            shell,
+        }
+    }
+
+    fn take(&mut self, mut record: Record) {
+        let is_pause = matches!(record.payload, Payload::CapturePaused(_) | Payload::CaptureResumed(_));
+        if !is_pause && self.is_paused() {
+            return;
+        }
+        let file = record.payload.place_mut().and_then(|place| file_of_uri(place.uri.as_deref()?));
+        let root = file.as_deref().and_then(|file| git::root_of(file.parent()?));
+        let policy = self.policy(root.as_deref());
+        if policy.off {
+            self.opt_out(root);
+            return;
+        }
+        let sensitive = self.complete_place(&mut record, file.as_deref(), root.as_deref(), &policy);
+        self.complete_person(&mut record, root.as_deref());
+        let contents = self.keep(&mut record, &policy, sensitive);
+        self.append_with(record, contents);
+    }
+
+    fn is_paused(&mut self) -> bool {
+        if self.paused.1.is_none_or(|read| read.elapsed() > FRESH) {
+            self.paused = (pause::current(&self.shell.paths.state, now()).is_some(), Some(Instant::now()));
+        }
+        self.paused.0
+    }
+
+    fn policy(&mut self, root: Option<&Path>) -> Policy {
+        let key = root.map(Path::to_owned);
+        if let Some((policy, read)) = self.policies.get(&key)
+            && read.elapsed() < FRESH
+        {
+            return policy.clone();
+        }
+        let policy = self.shell.policy(root);
+        for problem in &policy.problems {
+            tracing::warn!("{problem}");
+        }
+        self.policies.insert(key, (policy.clone(), Instant::now()));
+        policy
+    }
+
+    /// Records, once a process and repository, that a repository opted out.
+    fn opt_out(&mut self, root: Option<PathBuf>) {
+        let key = root.clone().unwrap_or_default();
+        if !self.opted_out.insert(key) {
+            return;
+        }
+        let scope = root
+            .and_then(|root| self.repositories.of_root(root).and_then(|repository| repository.id.clone()))
+            .unwrap_or_else(|| "all".to_owned());
+        let paused = capture::Paused {
+            how: How::Observed,
+            scope: scope.clone(),
+            person: Fact::absent(Absent::Policy),
+            until: None,
+            by: "policy".to_owned(),
+        };
+        self.append(Record::light(now(), scope, Payload::CapturePaused(paused)));
+    }
+
+    /// Fills in repository, base, path and sensitivity. Returns whether the path is sensitive.
+    fn complete_place(&mut self, record: &mut Record, file: Option<&Path>, root: Option<&Path>, policy: &Policy) -> bool {
+        let Some(place) = record.payload.place_mut() else { return false };
+        let (Some(file), Some(root)) = (file, root) else { return false };
+        if let Some(repository) = self.repositories.of_root(root.to_owned()) {
+            place.repository = place.repository.take().or_else(|| repository.id.clone());
+            place.base = place.base.take().or_else(|| repository.head.clone());
+        }
+        if place.path.is_none() {
+            place.path = file.strip_prefix(root).ok().map(with_slashes);
+        }
+        let sensitive = place.path.as_deref().is_some_and(|path| policy.is_sensitive(path));
+        if sensitive {
+            place.sensitivity = Some(Sensitivity::Sensitive);
+        }
+        sensitive
+    }
+
+    fn complete_person(&mut self, record: &mut Record, root: Option<&Path>) {
+        let Some(person) = record.payload.person_mut() else { return };
+        if *person != Fact::absent(Absent::NotOnWire) {
+            return;
+        }
+        let email = match root {
+            Some(root) => self.repositories.of_root(root.to_owned()).and_then(|repository| repository.email.clone()),
+            None => None,
+        };
+        if let Some(email) = email {
+            let id = self.device.pseudonym(&email);
+            *person = Fact::reported(Person { id, via: Some(PersonVia::Git) });
+        } else if let Some(account) = &self.account {
+            let id = self.device.pseudonym(account);
+            *person = Fact::observed(Person { id, via: Some(PersonVia::Os) });
+        } else {
+            *person = Fact::absent(Absent::NotSignedIn);
+        }
+    }
+
+    /// Redacts and commits to the texts that are kept, and states why the others are not.
+    fn keep(&mut self, record: &mut Record, policy: &Policy, sensitive: bool) -> Vec<NewContent> {
+        let texts = std::mem::take(&mut record.texts);
+        let Some(slots) = record.payload.contents_mut() else { return Vec::new() };
+        let mut contents = Vec::new();
+        for (name, raw) in texts {
+            let slot = match policy.tiers.decide(record.output_bytes, sensitive) {
+                Ok(reason) => {
+                    let mut salt = vec![0; 16];
+                    if getrandom::fill(&mut salt).is_err() {
+                        tracing::error!("no randomness: a text was not kept");
+                        ContentSlot::Absent { absent: Absent::Shed }
+                    } else {
+                        let redacted = self.redactor.redact(&raw).text;
+                        let content = NewContent::new(name, redacted, &raw, salt, reason, &policy.tiers.policy);
+                        let slot = ContentSlot::Kept(content.commitment.clone());
+                        contents.push(content);
+                        slot
+                    }
+                }
+                Err(absent) => ContentSlot::Absent { absent },
+            };
+            slots.insert(name, slot);
+        }
+        contents
+    }
+
+    fn append(&self, record: Record) {
+        self.append_with(record, Vec::new());
+    }
+
+    fn append_with(&self, record: Record, contents: Vec<NewContent>) {
+        let class = match record.payload {
+            Payload::SuggestionOffered(_) | Payload::ContributionMeasured(_) => Class::Normal,
+            _ => Class::Full,
+        };
+        let event = Event {
+            id: Uuid::now_v7(),
+            source: self.device.urn(),
+            time: record.at,
+            subject: record.subject,
+            payload: record.payload,
+        };
+        self.writer.enqueue(Append { event: event.to_bytes(), class, contents });
+    }
+}
+
+/// Returns the file a `file:` URI names; `None` for anything else (untitled, remote, malformed).
+pub(crate) fn file_of_uri(uri: &str) -> Option<PathBuf> {
+    if !uri.starts_with("file:") {
+        return None;
+    }
+    Uri::from_str(uri).ok()?.to_file_path().map(|path| path.into_owned())
+}
+
+fn with_slashes(path: &Path) -> String {
+    path.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
+}
+
+/// The operating system's account name.
+fn account() -> Option<String> {
+    ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+}

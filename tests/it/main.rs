@@ -1,0 +1,3 @@
+//! Whole processes against each other, as a user has them. The `mod` list is the table of contents.
+
+mod support;
