@@ -18,6 +18,8 @@ pub mod digest;
 pub mod envelope;
 pub mod facts;
 pub mod payload;
+pub mod redact;
+pub mod secret;
 pub mod time;
 
 pub use envelope::{Event, EventBytes, Header, ParseError};
