@@ -8,9 +8,8 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
 
 /// What a client that does not read may keep waiting. Beyond it, messages are dropped and counted.
@@ -55,7 +54,7 @@ pub(crate) fn ends() -> (Input, Output) {
         }
     }
     (
-        input().unwrap_or_else(|_| Box::pin(Patient(tokio::io::stdin()))),
+        input().unwrap_or_else(|_| Box::pin(tokio::io::stdin())),
         output().unwrap_or_else(|_| Box::pin(tokio::io::stdout())),
     )
 }
@@ -63,16 +62,7 @@ pub(crate) fn ends() -> (Input, Output) {
 /// Returns standard input and output. Must be called inside the runtime.
 #[cfg(not(unix))]
 pub(crate) fn ends() -> (Input, Output) {
-    (Box::pin(Patient(tokio::io::stdin())), Box::pin(tokio::io::stdout()))
-}
-
-/// The blocking fallback. A type of its own, so that a trace names it.
-struct Patient(tokio::io::Stdin);
-
-impl AsyncRead for Patient {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
-    }
+    (Box::pin(tokio::io::stdin()), Box::pin(tokio::io::stdout()))
 }
 
 enum Outgoing {
@@ -114,6 +104,7 @@ impl Outbox {
                     return;
                 }
                 chunk.clear();
+                chunk.shrink_to(1 << 20);
                 for done in flushed {
                     // Whoever waited may have given up.
                     let _ = done.send(());
