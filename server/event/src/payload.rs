@@ -30,7 +30,6 @@ macro_rules! payloads {
         /// What happened. In JSON only the data; the type stands in the envelope.
         #[derive(Clone, Debug, PartialEq, Serialize)]
         #[serde(untagged)]
-        #[expect(clippy::large_enum_variant, reason = "payloads are made and serialised one at a time")]
         pub enum Payload {
             $( $(#[doc = $doc])+ $variant($data), )+
             /// A type of a later version, kept as it came.
