@@ -80,7 +80,7 @@ fn a_light_event_stays_light() {
         let slots = payload.contents_mut().unwrap();
         slots.retain(|&name, _| name != ContentName::Reasoning);
         slots.values_mut().for_each(|slot| *slot = ContentSlot::Absent { absent: Absent::BelowThreshold });
-        let bound = if matches!(payload, Payload::SuggestionAccepted(_)) { 1_400 } else { 1_200 };
+        let bound = if matches!(payload, Payload::SuggestionAccepted(_)) { 1_500 } else { 1_200 };
         let event = event(payload).to_bytes();
         let size = event.as_bytes().len();
         assert!(size <= bound, "{size} bytes: {}", event.as_str());
