@@ -10,6 +10,7 @@ mod demo_server;
 mod error;
 mod git;
 mod lsp;
+mod paint;
 mod paths;
 mod pause;
 mod policy;
