@@ -7,5 +7,9 @@
 //! This crate must never call a file system, environment, clock, thread, network or source of
 //! randomness: ids, times and keys come in as arguments.
 
+pub mod distance;
+pub mod human;
+pub mod lines;
+pub mod spans;
 pub mod text;
 mod tokens;

@@ -21,6 +21,13 @@ pub(crate) struct Run {
     pub(crate) len: usize,
 }
 
+impl Run {
+    /// The tokens after the last, in both texts.
+    pub(crate) fn end(&self) -> (usize, usize) {
+        (self.old + self.len, self.new + self.len)
+    }
+}
+
 /// Gives equal strings equal numbers.
 #[derive(Default)]
 pub(crate) struct Interner<'a> {
@@ -60,12 +67,28 @@ pub(crate) fn runs(old: &str, old_tokens: &[Range<usize>], new: &str, new_tokens
     let mut interner = Interner::default();
     let old_keys: Vec<u32> = old_tokens.iter().map(|token| interner.key(&old[token.clone()])).collect();
     let new_keys: Vec<u32> = new_tokens.iter().map(|token| interner.key(&new[token.clone()])).collect();
-    let mut runs = align(&old_keys, &new_keys);
-    runs.retain(|run| {
-        let at_start = run.old == 0 && run.new == 0;
-        let at_end = run.old + run.len == old_keys.len() && run.new + run.len == new_keys.len();
-        run.len >= MIN_RUN || at_start || at_end
-    });
+    let at_an_end = |run: &Run| {
+        (run.old == 0 && run.new == 0) || (run.old + run.len == old_keys.len() && run.new + run.len == new_keys.len())
+    };
+    long_runs(&old_keys, &new_keys, |run| run.len >= MIN_RUN || at_an_end(run))
+}
+
+/// Aligns two sequences in order, forgets the runs that do not count, and lets those that do grow
+/// into the room.
+pub(crate) fn long_runs(old: &[u32], new: &[u32], counts: impl Fn(&Run) -> bool) -> Vec<Run> {
+    let mut runs = align(old, new);
+    runs.retain(counts);
+    for i in 0..runs.len() {
+        let before = i.checked_sub(1).map_or((0, 0), |before| runs[before].end());
+        let after = runs.get(i + 1).map_or((old.len(), new.len()), |next| (next.old, next.new));
+        let run = &mut runs[i];
+        while run.old > before.0 && run.new > before.1 && old[run.old - 1] == new[run.new - 1] {
+            *run = Run { old: run.old - 1, new: run.new - 1, len: run.len + 1 };
+        }
+        while run.end().0 < after.0 && run.end().1 < after.1 && old[run.end().0] == new[run.end().1] {
+            run.len += 1;
+        }
+    }
     runs
 }
 
@@ -78,7 +101,7 @@ pub(crate) fn align(old: &[u32], new: &[u32]) -> Vec<Run> {
         }
         let (old, new) = (op.old_range(), op.new_range());
         match runs.last_mut() {
-            Some(last) if last.old + last.len == old.start && last.new + last.len == new.start => {
+            Some(last) if last.end() == (old.start, new.start) => {
                 last.len += old.len();
             }
             _ => runs.push(Run { old: old.start, new: new.start, len: old.len() }),
