@@ -1,3 +1,5 @@
 //! Whole processes against each other, as a user has them. The `mod` list is the table of contents.
 
+mod editors;
+mod house;
 mod support;
