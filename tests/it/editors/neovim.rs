@@ -67,6 +67,33 @@ fn a_suggestion_accepted_in_neovim_is_flagged_there_and_traced_afterwards() {
     assert!(!text.contains(contribution.as_str().unwrap()), "{human:#?}");
 }
 
+#[test]
+fn the_plugin_needs_no_setup_and_puts_the_tap_before_a_servers_command() {
+    let lua = r#"lua
+        local countersign = require('countersign')
+        vim.lsp.enable('countersign')
+        io.stdout:write(vim.json.encode({
+            server = vim.lsp.config.countersign.cmd,
+            plain = countersign.tap({ 'ai', '--stdio' }),
+            named = countersign.tap({ 'ai' }, { tool = 'mine', program = '/bin/cs' }),
+            wrong = { pcall(countersign.tap, 'ai --stdio') },
+        }))"#;
+    let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../editors/neovim");
+    let output = Command::new(program())
+        .args(["--clean", "--headless", "--cmd"])
+        .arg(format!("set noswapfile shada= runtimepath^={}", plugin.display()))
+        .args(["-c", lua, "-c", "qall!"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(said["server"], serde_json::json!(["countersign", "lsp"]));
+    assert_eq!(said["plain"], serde_json::json!(["countersign", "tap", "--", "ai", "--stdio"]));
+    assert_eq!(said["named"], serde_json::json!(["/bin/cs", "tap", "--tool", "mine", "--", "ai"]));
+    assert_eq!(said["wrong"][0], false);
+    assert!(said["wrong"][1].as_str().unwrap().contains("a list of strings"), "{said}");
+}
+
 /// Lets the person work in a Neovim of their own, and returns their report.
 fn drive(world: &World, file: &Path) -> Value {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
