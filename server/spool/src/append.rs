@@ -1,0 +1,254 @@
+//! The one way into the trail: a transaction that gives events their address and their hash.
+
+use std::path::Path;
+use std::time::Duration;
+
+use countersign_event::chain::{self, Hash};
+use rusqlite::{Connection, DropBehavior, OptionalExtension, Transaction, TransactionBehavior};
+
+use crate::epoch::{self, Epoch};
+use crate::inbox;
+use crate::open::{self, Layout, Patience};
+use crate::prepare::{Append, Class, Prepared};
+use crate::{Device, SpoolError, sys};
+
+/// The spool, open for writing. One writer at a time among all processes; SQLite's lock sees to it.
+pub struct Spool {
+    pub(crate) conn: Connection,
+    pub(crate) device: Device,
+    pub(crate) layout: Layout,
+    pub(crate) patience: Patience,
+    /// How long each operation waits for locks.
+    lock_wait: Duration,
+    file: Option<(u64, u64)>,
+    /// No commit of this connection was FULL yet.
+    first: bool,
+}
+
+/// Where events were put.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The stream.
+    pub stream: String,
+    /// The epoch.
+    pub epoch: String,
+    /// The last event of the epoch now.
+    pub last_seq: u64,
+    /// The hash after it.
+    pub last_hash: Hash,
+    /// How many events were inserted, those from the inbox included.
+    pub inserted: u64,
+    /// How many were there already (same id) and were left out.
+    pub duplicates: u64,
+    /// Whether the commit was FULL.
+    pub full: bool,
+}
+
+impl Spool {
+    /// Opens the spool of a state directory; makes it if there is none.
+    ///
+    /// A file that is no spool or broken is set aside as `spool.db.broken-<time>`, and a new one
+    /// begins with a `trail.recovered` event in a new epoch.
+    /// Cost: about 1 ms; waits up to 5 s for locks, then and in every later operation.
+    pub fn open(state: &Path) -> Result<Spool, SpoolError> {
+        Spool::open_within(state, Duration::from_secs(5))
+    }
+
+    /// Opens the spool and never waits longer than `lock_wait` for a lock, then and later.
+    pub fn open_within(state: &Path, lock_wait: Duration) -> Result<Spool, SpoolError> {
+        Spool::open_with(state, lock_wait, Patience::of(lock_wait))
+    }
+
+    pub(crate) fn open_with(state: &Path, lock_wait: Duration, patience: Patience) -> Result<Spool, SpoolError> {
+        let layout = Layout::new(state);
+        let opened = open::open(&layout, &patience)?;
+        Ok(Spool {
+            conn: opened.conn,
+            device: opened.device,
+            layout,
+            patience,
+            lock_wait,
+            file: opened.file,
+            first: true,
+        })
+    }
+
+    /// Returns the device whose spool this is.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Appends events in one transaction, after what waits in the inbox.
+    ///
+    /// When this returns `Ok` they are durable as the highest of their classes says; the first
+    /// commit of a process and one that takes in the inbox are always FULL. An event whose id is in
+    /// the trail already is left out and counted, so doing it again after an error is safe.
+    /// Errors: nothing of it was appended (or, after an error of the commit itself, all of it).
+    pub fn append(&mut self, appends: &[Append]) -> Result<Appended, SpoolError> {
+        let prepared: Vec<Prepared> =
+            appends.iter().map(|append| Prepared::new(append, &self.device)).collect::<Result<_, _>>()?;
+        self.append_prepared(&prepared)
+    }
+
+    pub(crate) fn append_prepared(&mut self, own: &[Prepared]) -> Result<Appended, SpoolError> {
+        let mail = inbox::collect(&self.layout, &self.device)?;
+        let full = self.first || !mail.is_empty() || own.iter().any(|prepared| prepared.class == Class::Full);
+        let db = self.layout.db.clone();
+        let sql = |e| SpoolError::sqlite(&db, e);
+        let tx = self.begin(full)?;
+        let epoch = current(&tx, &db)?;
+        let mut appended = insert(&tx, &epoch, &mail.events, full).map_err(sql)?;
+        let placed = insert(&tx, &epoch, own, full).map_err(sql)?;
+        appended.inserted += placed.inserted;
+        appended.duplicates += placed.duplicates;
+        (appended.last_seq, appended.last_hash) = (placed.last_seq, placed.last_hash);
+        tx.commit().map_err(sql)?;
+        self.first &= !full;
+        // Only now, and only because the commit was FULL: until then the letter is the durable copy.
+        mail.remove();
+        Ok(appended)
+    }
+
+    /// Makes everything appended so far, by any process, survive power loss. Returns the last seq.
+    pub fn barrier(&mut self) -> Result<u64, SpoolError> {
+        let db = self.layout.db.clone();
+        let sql = |e| SpoolError::sqlite(&db, e);
+        let first = self.first;
+        let tx = self.begin(true)?;
+        let epoch = current(&tx, &db)?;
+        let (seq, _) = epoch.last(&tx).map_err(sql)?;
+        // Even where the number stays: the first FULL commit of a process vouches for what a killed
+        // one wrote and perhaps never synced.
+        if seq != epoch.barrier_seq || first {
+            set_barrier(&tx, &epoch, seq).map_err(sql)?;
+            tx.commit().map_err(sql)?;
+            self.first = false;
+        }
+        Ok(seq)
+    }
+
+    /// Begins a writing transaction of a durability class.
+    pub(crate) fn begin(&mut self, full: bool) -> Result<Transaction<'_>, SpoolError> {
+        self.patience.renew(self.lock_wait);
+        let sql = |e| SpoolError::sqlite(&self.layout.db, e);
+        // It can't be changed inside a transaction.
+        let mode = if full { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" };
+        self.conn.execute_batch(mode).map_err(sql)?;
+        let mut tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
+        tx.set_drop_behavior(DropBehavior::Rollback);
+        if self.file.is_some() && sys::file_id(&self.layout.db) != self.file {
+            return Err(SpoolError::Replaced { path: self.layout.db.clone() });
+        }
+        Ok(tx)
+    }
+
+    /// Sets this file aside after SQLite found it damaged; open again afterwards.
+    pub(crate) fn set_aside(self) -> Result<(), SpoolError> {
+        let Spool { conn, layout, patience, file, lock_wait, .. } = self;
+        drop(conn);
+        patience.renew(lock_wait);
+        open::set_aside_if(&layout, file, &patience)
+    }
+
+    /// Leaves the WAL to the next process instead of moving it into the database on the way out.
+    pub(crate) fn leave_quickly(&self) {
+        use rusqlite::config::DbConfig;
+        // Only a matter of time: the next writer moves it.
+        let _ = self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+    }
+}
+
+/// Where a short-lived process left its events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// In the trail.
+    Spool(Appended),
+    /// In the inbox, durable; the next writer takes them in.
+    Inbox,
+}
+
+/// Appends from a process that lives for one call: opens, commits FULL, leaves.
+///
+/// Where the spool can't be had within `lock_wait`, for whatever reason, the events go to the inbox.
+/// Errors: neither could be written; the spool's error is logged, the inbox's returned.
+pub fn append_once(state: &Path, appends: &[Append], lock_wait: Duration) -> Result<Placed, SpoolError> {
+    let placed = Spool::open_within(state, lock_wait).and_then(|mut spool| {
+        let appended = spool.append(appends);
+        spool.leave_quickly();
+        appended
+    });
+    match placed {
+        Ok(appended) => Ok(Placed::Spool(appended)),
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the spool can't be had, writing to the inbox");
+            let layout = Layout::new(state);
+            let device = Device::obtain(&layout, &Patience::of(lock_wait))?;
+            let prepared: Vec<Prepared> =
+                appends.iter().map(|append| Prepared::new(append, &device)).collect::<Result<_, _>>()?;
+            inbox::post(&layout, &prepared)?;
+            Ok(Placed::Inbox)
+        }
+    }
+}
+
+pub(crate) fn current(conn: &Connection, db: &Path) -> Result<Epoch, SpoolError> {
+    epoch::current(conn)
+        .map_err(|e| SpoolError::sqlite(db, e))?
+        // Opening a spool makes an epoch, so somebody emptied the table.
+        .ok_or_else(|| SpoolError::Corrupt { path: db.to_owned(), source: rusqlite::Error::QueryReturnedNoRows })
+}
+
+/// Inserts events at the end of an epoch. The caller commits, FULL where `full`.
+pub(crate) fn insert(tx: &Connection, epoch: &Epoch, events: &[Prepared], full: bool) -> rusqlite::Result<Appended> {
+    let (mut seq, mut hash) = epoch.last(tx)?;
+    let (mut inserted, mut duplicates) = (0, 0);
+    let mut known = tx.prepare("SELECT 1 FROM events WHERE id = ?")?;
+    let mut add_event = tx.prepare(
+        "INSERT INTO events (stream, epoch, seq, hash, id, type, time, subject, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )?;
+    let mut add_content = tx.prepare(
+        "INSERT OR IGNORE INTO contents (event, name, kept, bytes, wrapped_key, sealed) VALUES (?, ?, ?, ?, ?, ?)",
+    )?;
+    for event in events {
+        if known.query_row([&event.id], |_| Ok(())).optional()?.is_some() {
+            duplicates += 1;
+            continue;
+        }
+        seq += 1;
+        hash = chain::next(hash, event.event.as_bytes());
+        add_event.execute((
+            &epoch.stream,
+            &epoch.epoch,
+            seq,
+            hash.0,
+            &event.id,
+            &event.event_type,
+            &event.time,
+            &event.subject,
+            event.event.as_str(),
+        ))?;
+        for content in &event.contents {
+            let boxed = &content.boxed;
+            let row = (&event.id, &content.name, &content.kept, content.bytes, &boxed.wrapped_key, &boxed.sealed);
+            add_content.execute(row)?;
+        }
+        inserted += 1;
+    }
+    if full {
+        set_barrier(tx, epoch, seq)?;
+    }
+    Ok(Appended {
+        stream: epoch.stream.clone(),
+        epoch: epoch.epoch.clone(),
+        last_seq: seq,
+        last_hash: hash,
+        inserted,
+        duplicates,
+        full,
+    })
+}
+
+/// Remembers that everything up to `seq` is durable once the FULL transaction around this commits.
+fn set_barrier(tx: &Connection, epoch: &Epoch, seq: u64) -> rusqlite::Result<()> {
+    tx.execute("UPDATE epochs SET barrier_seq = ? WHERE epoch = ?", (seq, &epoch.epoch)).map(|_| ())
+}

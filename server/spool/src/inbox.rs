@@ -1,0 +1,194 @@
+//! Events that could not wait for the spool: one file a letter, whole or not there.
+//!
+//! A letter is written under a temporary name, fsynced and renamed. The next writer puts its events
+//! into the trail in a FULL transaction and unlinks it afterwards; killed in between, it finds the
+//! same event ids again and leaves them out. A letter that can't be read is kept under another name
+//! and becomes a `trail.gap`. Texts are sealed in letters too.
+
+use std::fs;
+use std::path::PathBuf;
+
+use countersign_event::digest::hex;
+use countersign_event::payload::{Payload, trail};
+use countersign_event::{Event, EventBytes, How};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::content::{Sealed, SealedBox};
+use crate::open::Layout;
+use crate::prepare::Prepared;
+use crate::{Device, SpoolError, sys};
+
+/// Letters taken in by one transaction; more wait for the next.
+const LETTERS_MAX: usize = 64;
+/// Bytes of letters taken in by one transaction, at least one letter.
+const LETTER_BYTES_MAX: usize = 8 << 20;
+
+const EXTENSION: &str = "letter";
+
+#[derive(Serialize, Deserialize)]
+struct Letter {
+    version: u32,
+    events: Vec<Entry>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    event: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    contents: Vec<SealedEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SealedEntry {
+    name: String,
+    kept: String,
+    bytes: u64,
+    wrapped_key: String,
+    sealed: String,
+}
+
+/// Leaves events in the inbox. When this returns `Ok` they survive power loss.
+pub(crate) fn post(layout: &Layout, events: &[Prepared]) -> Result<(), SpoolError> {
+    sys::private_dir(&layout.state)?;
+    sys::private_dir(&layout.inbox)?;
+    let entries = events.iter().map(|prepared| Entry {
+        event: prepared.event.as_str().to_owned(),
+        contents: prepared.contents.iter().map(SealedEntry::from).collect(),
+    });
+    let letter = Letter { version: 1, events: entries.collect() };
+    let bytes = serde_json::to_vec(&letter).expect("a letter is all strings and numbers");
+    let name = Uuid::now_v7(); // sorts by time: letters are taken in in the order they were left
+    sys::write_whole(&layout.inbox.join(format!(".{name}")), &layout.inbox.join(format!("{name}.{EXTENSION}")), &bytes)
+}
+
+/// Letters read and not yet in the trail.
+pub(crate) struct Mail {
+    pub(crate) events: Vec<Prepared>,
+    letters: Vec<PathBuf>,
+}
+
+impl Mail {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.letters.is_empty()
+    }
+
+    /// Unlinks the letters, now that the trail has them.
+    pub(crate) fn remove(self) {
+        for letter in self.letters {
+            if let Err(error) = fs::remove_file(&letter)
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                // It is taken in again, and left out as known, until somebody lets us unlink it.
+                tracing::warn!(%error, letter = %letter.display(), "cannot remove a letter that is in the trail");
+            }
+        }
+    }
+}
+
+/// Reads the oldest letters.
+///
+/// Errors: none from a single letter; one that can't be read is set aside and becomes a gap.
+pub(crate) fn collect(layout: &Layout, device: &Device) -> Result<Mail, SpoolError> {
+    let mut mail = Mail { events: Vec::new(), letters: Vec::new() };
+    let mut bytes = 0;
+    for path in waiting(layout)? {
+        if mail.letters.len() == LETTERS_MAX || (bytes > 0 && bytes > LETTER_BYTES_MAX) {
+            break;
+        }
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            // Another writer was faster.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(e) => return Err(SpoolError::io("read", &path, e)),
+        };
+        bytes += text.len();
+        match read(&text) {
+            Some(events) => {
+                mail.events.extend(events);
+                mail.letters.push(path);
+            }
+            None => {
+                let aside = path.with_extension("unreadable");
+                fs::rename(&path, &aside).map_err(|e| SpoolError::io("set aside", &path, e))?;
+                tracing::warn!(letter = %aside.display(), "a letter in the inbox can't be read");
+                post(layout, &[unreadable(device)?])?;
+            }
+        }
+    }
+    Ok(mail)
+}
+
+/// Returns the letters that wait, oldest first. A missing inbox is an empty one.
+pub(crate) fn waiting(layout: &Layout) -> Result<Vec<PathBuf>, SpoolError> {
+    let entries = match fs::read_dir(&layout.inbox) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(SpoolError::io("read", &layout.inbox, e)),
+    };
+    let mut letters: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == EXTENSION))
+        .collect();
+    letters.sort();
+    Ok(letters)
+}
+
+fn unreadable(device: &Device) -> Result<Prepared, SpoolError> {
+    let gap = trail::Gap {
+        how: How::Observed,
+        reason: "unreadable".to_owned(),
+        count: None,
+        from: None,
+        to: None,
+        by: Some("inbox".to_owned()),
+    };
+    let event = Event {
+        id: Uuid::now_v7(),
+        source: device.urn(),
+        time: sys::now(),
+        subject: None,
+        payload: Payload::TrailGap(gap),
+    };
+    Prepared::bare(event.to_bytes())
+}
+
+fn read(text: &[u8]) -> Option<Vec<Prepared>> {
+    let letter: Letter = serde_json::from_slice(text).ok()?;
+    (letter.version == 1).then_some(())?;
+    letter
+        .events
+        .into_iter()
+        .map(|entry| {
+            let mut prepared = Prepared::bare(EventBytes::parse(entry.event.as_bytes()).ok()?).ok()?;
+            prepared.contents = entry.contents.into_iter().map(SealedEntry::into_sealed).collect::<Option<_>>()?;
+            Some(prepared)
+        })
+        .collect()
+}
+
+impl From<&Sealed> for SealedEntry {
+    fn from(content: &Sealed) -> Self {
+        SealedEntry {
+            name: content.name.clone(),
+            kept: content.kept.clone(),
+            bytes: content.bytes,
+            wrapped_key: hex(&content.boxed.wrapped_key),
+            sealed: hex(&content.boxed.sealed),
+        }
+    }
+}
+
+impl SealedEntry {
+    fn into_sealed(self) -> Option<Sealed> {
+        let boxed = SealedBox { wrapped_key: unhex(&self.wrapped_key)?, sealed: unhex(&self.sealed)? };
+        Some(Sealed { name: self.name, kept: self.kept, bytes: self.bytes, boxed })
+    }
+}
+
+/// Reads hexadecimal of any length.
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| (byte as char).to_digit(16);
+    let pairs = text.as_bytes().chunks(2);
+    pairs.map(|pair| Some((digit(pair[0])? * 16 + digit(*pair.get(1)?)?) as u8)).collect()
+}

@@ -1,0 +1,290 @@
+//! Opening the spool: where its files lie, who may read them, which SQLite and schema we accept,
+//! and what happens to a file that is no spool any more.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::epoch::{self, Opening};
+use crate::{Device, SpoolError, migrate, sys};
+
+/// Versions before 3.51.3 can lose a committed page when two connections reset the WAL at once.
+const SQLITE_OLDEST: i32 = 3_051_003;
+
+/// How long a lock is waited for unless somebody says otherwise.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// Where everything lies.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    pub(crate) state: PathBuf,
+    pub(crate) db: PathBuf,
+    pub(crate) key: PathBuf,
+    pub(crate) heads: PathBuf,
+    pub(crate) inbox: PathBuf,
+    pub(crate) lock: PathBuf,
+    pub(crate) lease: PathBuf,
+}
+
+/// The name of the database, and what names of files set aside begin with.
+const DB_NAME: &str = "spool.db";
+const BROKEN_PREFIX: &str = "spool.db.broken-";
+
+impl Layout {
+    pub(crate) fn new(state: &Path) -> Layout {
+        Layout {
+            state: state.to_owned(),
+            db: state.join(DB_NAME),
+            key: state.join("device.key"),
+            heads: state.join("heads.jsonl"),
+            inbox: state.join("inbox"),
+            lock: state.join("spool.lock"),
+            lease: state.join("replay.lock"),
+        }
+    }
+
+    fn wal(&self) -> PathBuf {
+        self.state.join("spool.db-wal")
+    }
+
+    fn shm(&self) -> PathBuf {
+        self.state.join("spool.db-shm")
+    }
+}
+
+/// Until when locks are waited for. Shared with the thread that may become less patient meanwhile.
+#[derive(Clone, Debug)]
+pub(crate) struct Patience {
+    started: Instant,
+    until_ms: Arc<AtomicU64>,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience::of(LOCK_WAIT)
+    }
+}
+
+impl Patience {
+    pub(crate) fn of(wait: Duration) -> Patience {
+        let patience = Patience { started: Instant::now(), until_ms: Arc::default() };
+        patience.renew(wait);
+        patience
+    }
+
+    /// Starts to wait anew.
+    pub(crate) fn renew(&self, wait: Duration) {
+        self.until_ms.store(millis(self.started.elapsed() + wait), Ordering::Relaxed);
+    }
+
+    /// Waits no longer than this from now on.
+    pub(crate) fn shorten(&self, wait: Duration) {
+        self.until_ms.fetch_min(millis(self.started.elapsed() + wait), Ordering::Relaxed);
+    }
+
+    /// Sleeps a short random while, longer each time. `false` when patience is at its end.
+    fn sleep(&self, attempt: i32) -> bool {
+        let left = self.until_ms.load(Ordering::Relaxed).saturating_sub(millis(self.started.elapsed()));
+        if left == 0 {
+            return false;
+        }
+        // Without jitter, processes that were refused together come back together.
+        let most_us = (200_u64 << attempt.clamp(0, 7)).min(left * 1000);
+        let jitter = getrandom::u64().unwrap_or(most_us / 2) % most_us;
+        std::thread::sleep(Duration::from_micros(most_us / 4 + jitter * 3 / 4));
+        true
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A lock on a file that dies with its process.
+#[derive(Debug)]
+pub(crate) struct FileLock(#[expect(dead_code, reason = "held, not read: the lock is on the open file")] File);
+
+impl FileLock {
+    /// Waits for the lock. Errors: `Locked` when patience is at its end.
+    pub(crate) fn take(path: &Path, patience: &Patience) -> Result<FileLock, SpoolError> {
+        let mut attempt = 0;
+        loop {
+            match FileLock::try_take(path)? {
+                Some(lock) => return Ok(lock),
+                None if patience.sleep(attempt) => attempt += 1,
+                None => return Err(SpoolError::Locked { path: path.to_owned() }),
+            }
+        }
+    }
+
+    /// Takes the lock if it is free.
+    pub(crate) fn try_take(path: &Path) -> Result<Option<FileLock>, SpoolError> {
+        let file = sys::lock_file(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(FileLock(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(e)) => Err(SpoolError::io("lock", path, e)),
+        }
+    }
+}
+
+/// An open spool before anything was done with it.
+pub(crate) struct Opened {
+    pub(crate) conn: Connection,
+    pub(crate) device: Device,
+    pub(crate) file: Option<(u64, u64)>,
+}
+
+/// Opens the spool for writing; makes it, brings its schema up to date, or replaces a broken one.
+pub(crate) fn open(layout: &Layout, patience: &Patience) -> Result<Opened, SpoolError> {
+    check_sqlite()?;
+    sys::private_dir(&layout.state)?;
+    sys::private_dir(&layout.inbox)?;
+    let device = Device::obtain(layout, patience)?;
+    if layout.db.exists()
+        && let Ok(Some(conn)) = open_ready(layout, patience)
+    {
+        return Ok(Opened { conn, device, file: sys::file_id(&layout.db) });
+    }
+    // Something is to be made or mended: one process at a time.
+    let _lock = FileLock::take(&layout.lock, patience)?;
+    let conn = match make_ready(layout, &device, patience, None) {
+        Err(SpoolError::Corrupt { source, .. }) => {
+            set_aside(layout)?;
+            make_ready(layout, &device, patience, Some(reason_of(&source)))?
+        }
+        other => other?,
+    };
+    Ok(Opened { conn, device, file: sys::file_id(&layout.db) })
+}
+
+/// Sets the spool aside if it still is the file that was found broken; the next `open` begins a new one.
+pub(crate) fn set_aside_if(layout: &Layout, file: Option<(u64, u64)>, patience: &Patience) -> Result<(), SpoolError> {
+    let _lock = FileLock::take(&layout.lock, patience)?;
+    if sys::file_id(&layout.db) == file { set_aside(layout) } else { Ok(()) }
+}
+
+/// Opens a spool for reading alone.
+///
+/// Errors: `Missing`, `Newer`, `Corrupt`.
+pub(crate) fn open_reader(layout: &Layout, patience: &Patience) -> Result<Connection, SpoolError> {
+    check_sqlite()?;
+    if !layout.db.exists() {
+        return Err(SpoolError::Missing { path: layout.db.clone() });
+    }
+    let conn = open_ready(layout, patience)?.ok_or_else(|| SpoolError::Missing { path: layout.db.clone() })?;
+    conn.pragma_update(None, "query_only", true).map_err(|e| SpoolError::sqlite(&layout.db, e))?;
+    Ok(conn)
+}
+
+fn check_sqlite() -> Result<(), SpoolError> {
+    if rusqlite::version_number() < SQLITE_OLDEST {
+        return Err(SpoolError::OldSqlite { found: rusqlite::version().to_owned() });
+    }
+    Ok(())
+}
+
+/// Opens a spool that needs nothing done. `None` where it is not finished yet.
+fn open_ready(layout: &Layout, patience: &Patience) -> Result<Option<Connection>, SpoolError> {
+    let conn = connect(layout, patience)?;
+    let sql = |e| SpoolError::sqlite(&layout.db, e);
+    let mode: String = conn.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(sql)?;
+    let ready = mode == "wal"
+        && migrate::version(&conn, &layout.db)? == migrate::LATEST
+        && epoch::current(&conn).map_err(sql)?.is_some();
+    Ok(ready.then_some(conn))
+}
+
+fn make_ready(
+    layout: &Layout,
+    device: &Device,
+    patience: &Patience,
+    broken: Option<String>,
+) -> Result<Connection, SpoolError> {
+    if !layout.db.exists() {
+        // Made beside and moved: SQLite must never find it with everybody's permissions, and no
+        // file of the real name may be closed while a connection of ours has it open.
+        let temporary = layout.state.join(format!(".spool.db.{}", std::process::id()));
+        let _ = fs::remove_file(&temporary); // a leftover of a process that was killed here
+        // A WAL without its database would be played into the new one.
+        for stale in [layout.wal(), layout.shm()] {
+            let _ = fs::remove_file(stale); // mostly not there
+        }
+        sys::write_whole(&temporary, &layout.db, b"")?;
+    }
+    for file in [&layout.db, &layout.wal(), &layout.shm()] {
+        sys::private_file(file)?;
+    }
+    let mut conn = connect(layout, patience)?;
+    let sql = |e| SpoolError::sqlite(&layout.db, e);
+    // Read first: a file that is no database must say so here, before anything is written to it.
+    migrate::version(&conn, &layout.db)?;
+    let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(sql)?;
+    if mode != "wal" {
+        return Err(SpoolError::ReadOnly { path: layout.db.clone() });
+    }
+    migrate::run(&mut conn, &layout.db)?;
+    if epoch::current(&conn).map_err(sql)?.is_none() {
+        let lost = epoch::lost_before(layout, broken, newest_set_aside(layout));
+        epoch::open_first(&mut conn, layout, device, lost.map_or(Opening::First, Opening::Recovered))?;
+    }
+    Ok(conn)
+}
+
+fn connect(layout: &Layout, patience: &Patience) -> Result<Connection, SpoolError> {
+    let sql = |e| SpoolError::sqlite(&layout.db, e);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut conn = Connection::open_with_flags(&layout.db, flags).map_err(sql)?;
+    let waiting = patience.clone();
+    conn.busy_handler(Some(move |attempt| waiting.sleep(attempt))).map_err(sql)?;
+    conn.execute_batch(
+        "PRAGMA trusted_schema = OFF;
+         PRAGMA cell_size_check = ON;
+         PRAGMA temp_store = MEMORY;
+         PRAGMA secure_delete = ON;
+         PRAGMA fullfsync = ON;
+         PRAGMA checkpoint_fullfsync = ON;
+         PRAGMA journal_size_limit = 67108864;",
+    )
+    .map_err(sql)?;
+    Ok(conn)
+}
+
+/// Renames the broken files. The WAL goes first: it must never be found beside a new database.
+fn set_aside(layout: &Layout) -> Result<(), SpoolError> {
+    let stamp = sys::now().to_string().replace([':', '-', '.'], "");
+    let mut name = format!("{BROKEN_PREFIX}{stamp}");
+    let mut n = 1;
+    while layout.state.join(&name).exists() {
+        n += 1;
+        name = format!("{BROKEN_PREFIX}{stamp}-{n}");
+    }
+    for (from, suffix) in [(layout.wal(), "-wal"), (layout.shm(), "-shm"), (layout.db.clone(), "")] {
+        match fs::rename(&from, layout.state.join(format!("{name}{suffix}"))) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(SpoolError::io("set aside", &from, e)),
+            _ => {}
+        }
+    }
+    tracing::error!(set_aside = name, "the spool was damaged and has been set aside");
+    sys::sync_dir(&layout.state)
+}
+
+fn newest_set_aside(layout: &Layout) -> Option<String> {
+    fs::read_dir(&layout.state)
+        .ok()?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.starts_with(BROKEN_PREFIX) && !name.ends_with("-wal") && !name.ends_with("-shm"))
+        .max()
+}
+
+/// What is wrong, in SQLite's own words and nothing of the user's.
+fn reason_of(error: &rusqlite::Error) -> String {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase) => "not_a_database".to_owned(),
+        _ => "corrupt".to_owned(),
+    }
+}

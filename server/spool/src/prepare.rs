@@ -1,0 +1,68 @@
+//! Everything about an event that can be computed before the write lock is taken.
+
+use countersign_event::EventBytes;
+use countersign_event::content::NewContent;
+
+use crate::content::Sealed;
+use crate::{Device, SpoolError};
+
+/// How durable an event is when its append returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// Survives kill -9 at once, power loss after the next barrier (at most 1 s with a [`Writer`](crate::Writer)).
+    Normal,
+    /// Survives power loss at once.
+    Full,
+}
+
+/// An event to append, with the texts that belong to it.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// The event.
+    pub event: EventBytes,
+    /// How durable it must be.
+    pub class: Class,
+    /// Its texts, redacted; they are sealed before they touch the disk.
+    pub contents: Vec<NewContent>,
+}
+
+impl Append {
+    /// Returns about how many bytes this takes in memory.
+    pub(crate) fn size(&self) -> usize {
+        let contents: usize = self.contents.iter().map(|content| content.text.len() + 256).sum();
+        self.event.as_bytes().len() + contents + 128
+    }
+}
+
+/// An event ready to be inserted.
+#[derive(Clone, Debug)]
+pub(crate) struct Prepared {
+    pub(crate) event: EventBytes,
+    pub(crate) id: String,
+    pub(crate) event_type: String,
+    pub(crate) time: String,
+    pub(crate) subject: Option<String>,
+    pub(crate) class: Class,
+    pub(crate) contents: Vec<Sealed>,
+}
+
+impl Prepared {
+    pub(crate) fn new(append: &Append, device: &Device) -> Result<Prepared, SpoolError> {
+        let mut prepared = Prepared::bare(append.event.clone())?;
+        prepared.class = append.class;
+        prepared.contents = append
+            .contents
+            .iter()
+            .map(|content| Sealed::new(content, &prepared.id, device))
+            .collect::<Result<_, _>>()?;
+        Ok(prepared)
+    }
+
+    /// Prepares an event without texts, to be FULL.
+    pub(crate) fn bare(event: EventBytes) -> Result<Prepared, SpoolError> {
+        let header = event.header().map_err(SpoolError::NotAnEvent)?;
+        let (id, event_type) = (header.id.to_string(), header.event_type);
+        let (time, subject) = (header.time.to_string(), header.subject);
+        Ok(Prepared { event, id, event_type, time, subject, class: Class::Full, contents: Vec::new() })
+    }
+}
