@@ -7,6 +7,7 @@
 //! This crate must never call a file system, environment, clock, thread, network or source of
 //! randomness: ids, times and keys come in as arguments.
 
+pub mod carry;
 pub mod distance;
 pub mod human;
 pub mod lines;

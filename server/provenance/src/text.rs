@@ -12,6 +12,7 @@ use std::ops::Range;
 use countersign_event::facts;
 use ropey::Rope;
 
+pub(crate) use change::lines as lines_of;
 pub use change::{Change, ChangeError, Edit};
 pub use encoding::Encoding;
 
