@@ -293,7 +293,13 @@ impl Worker {
     }
 
     /// Fills in repository, base, path and sensitivity. Returns whether the path is sensitive.
-    fn complete_place(&mut self, record: &mut Record, file: Option<&Path>, root: Option<&Path>, policy: &Policy) -> bool {
+    fn complete_place(
+        &mut self,
+        record: &mut Record,
+        file: Option<&Path>,
+        root: Option<&Path>,
+        policy: &Policy,
+    ) -> bool {
         let Some(place) = record.payload.place_mut() else { return false };
         let (Some(file), Some(root)) = (file, root) else { return false };
         if let Some(repository) = self.repositories.of_root(root.to_owned()) {
@@ -390,6 +396,6 @@ fn with_slashes(path: &Path) -> String {
 }
 
 /// The operating system's account name.
-fn account() -> Option<String> {
+pub(crate) fn account() -> Option<String> {
     ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
 }

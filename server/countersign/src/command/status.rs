@@ -1,0 +1,129 @@
+//! `countersign status`: are we recording, what waits, what is missing.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::ExitCode;
+
+use countersign_event::Timestamp;
+use countersign_spool::{Reader, SpoolError, SpoolStatus};
+use serde_json::{Value, json};
+
+use crate::cli::JsonArgs;
+use crate::error::Failure;
+use crate::paint::Paint;
+use crate::shell::{Shell, now};
+use crate::{pause, replay};
+
+/// Runs `countersign status`.
+pub(crate) fn run(args: &JsonArgs, shell: &Shell) -> Result<ExitCode, Failure> {
+    let status = read(shell)?;
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{status}")?;
+    } else {
+        write!(out, "{}", for_people(&status, Paint::for_stdout()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads everything `status` tells, in the shape of the contract.
+///
+/// Errors: there is a spool and it can't be read.
+pub(crate) fn read(shell: &Shell) -> Result<Value, Failure> {
+    let replay = replay::state(shell);
+    let to = replay["to"].as_str().map(str::to_owned);
+    let (spool, capture) = match Reader::open(&shell.paths.state) {
+        Ok(reader) => (Some(reader.status(to.as_deref())?), captures(&reader)?),
+        Err(SpoolError::Missing { .. }) => (None, Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let pause = pause::current(&shell.paths.state, now());
+    let mut status = json!({
+        "spool": { "events": 0, "pending": 0, "bytes": 0, "oldest_pending": null },
+        "stream": null,
+        "replay": replay,
+        "capture": capture,
+        "gaps": [],
+        "paused": pause.is_some(),
+    });
+    if let Some(pause) = pause {
+        status["pause"] = json!(pause);
+    }
+    if let Some(spool) = spool {
+        status["gaps"] = gaps(&spool);
+        status["spool"] = json!({
+            "events": spool.events, "pending": spool.pending, "bytes": spool.bytes,
+            "oldest_pending": spool.oldest_pending, "inbox": spool.inbox,
+        });
+        status["stream"] = json!({ "id": spool.stream, "epoch": spool.epoch, "seq": spool.seq, "hash": spool.hash });
+    }
+    Ok(status)
+}
+
+/// Every tool that capture has started for, with its last known state.
+fn captures(reader: &Reader) -> Result<Vec<Value>, Failure> {
+    let mut seen: BTreeMap<(String, String), (Timestamp, &str)> = BTreeMap::new();
+    for (verb, state) in [("started", "recording"), ("degraded", "degraded"), ("stopped", "stopped")] {
+        for stored in reader.by_type(&format!("dev.countersign.capture.{verb}.v1"), 0)? {
+            let Ok(header) = stored.bytes.header() else { continue };
+            let data: Value = serde_json::from_str(header.data).unwrap_or_default();
+            let field = |name: &str| data["path"][name].as_str().unwrap_or("unknown").to_owned();
+            let entry = seen.entry((field("tool"), field("transport"))).or_insert((header.time, state));
+            if header.time >= entry.0 {
+                *entry = (header.time, state);
+            }
+        }
+    }
+    Ok(seen
+        .into_iter()
+        .map(|((tool, path), (time, state))| json!({ "tool": tool, "path": path, "state": state, "last_event": time }))
+        .collect())
+}
+
+fn gaps(spool: &SpoolStatus) -> Value {
+    let losses = spool.losses.iter().filter_map(|stored| {
+        let header = stored.bytes.header().ok()?;
+        let data: Value = serde_json::from_str(header.data).ok()?;
+        Some(json!({ "type": header.event_type, "time": header.time, "seq": stored.seq, "reason": data["reason"],
+            "count": data["count"], "from": data["from"], "to": data["to"] }))
+    });
+    Value::Array(losses.collect())
+}
+
+fn for_people(status: &Value, paint: Paint) -> String {
+    let mut out = String::new();
+    let mut line = |name: &str, text: String| out.push_str(&format!("{} {text}\n", paint.dim(&format!("{name:10}"))));
+    let recording = match &status["pause"] {
+        Value::Null => paint.green("recording"),
+        pause => match pause["until"].as_str() {
+            Some(until) => paint.yellow(&format!("paused until {until}")),
+            None => paint.yellow("paused; `countersign resume` ends it"),
+        },
+    };
+    line("capture", recording);
+    for tool in status["capture"].as_array().into_iter().flatten() {
+        let field = |name: &str| tool[name].as_str().unwrap_or("?").to_owned();
+        line("", format!("{} by {}: {} at {}", field("tool"), field("path"), field("state"), field("last_event")));
+    }
+    let spool = &status["spool"];
+    let waiting = match spool["oldest_pending"].as_str() {
+        Some(oldest) => format!("{} waiting, the oldest since {oldest}", spool["pending"]),
+        None => "nothing waits".to_owned(),
+    };
+    line("spool", format!("{} events, {} bytes, {waiting}", spool["events"], spool["bytes"]));
+    let replay = &status["replay"];
+    let state = replay["state"].as_str().unwrap_or("off");
+    let text = match (state, replay["to"].as_str()) {
+        ("off", _) => "off: nothing leaves this device (no collector is configured)".to_owned(),
+        ("online", Some(to)) => paint.green(&format!("online to {to}")),
+        (state, to) => {
+            let why = replay["last_error"].as_str().map(|text| format!(": {text}")).unwrap_or_default();
+            paint.yellow(&format!("{state} to {}{why}", to.unwrap_or("?")))
+        }
+    };
+    line("replay", text);
+    let gaps = status["gaps"].as_array().map_or(0, Vec::len);
+    let text = if gaps == 0 { "none".to_owned() } else { paint.red(&format!("{gaps}; see `countersign log`")) };
+    line("gaps", text);
+    out
+}
