@@ -10,7 +10,10 @@
 pub mod carry;
 pub mod distance;
 pub mod human;
+pub mod join;
 pub mod lines;
+mod offer;
+pub mod session;
 pub mod spans;
 pub mod text;
 mod tokens;

@@ -1,0 +1,589 @@
+use expect_test::{Expect, expect};
+
+use super::*;
+
+const URI: &str = "file:///a.py";
+
+/// Plays a script against a joiner and prints what it said.
+///
+/// `open TEXT` · `ask L:C` · `offer ID L:C-L:C TEXT` (again on the same line of the script: alternatives) ·
+/// `none` · `edit L:C-L:C TEXT` (several with ` ;; `) · `type L:C TEXT` (key by key) · `full TEXT` ·
+/// `quick` (the next edit follows at once) · `shown ID` · `accept ID` · `part ID` · `reject ID` · `wait MS` · `close` · `lost` · `end`. In texts `\n`, `\r`, `_`
+/// (for a blank).
+fn check(script: &str, expected: Expect) {
+    expected.assert_eq(&play(script));
+}
+
+fn play(script: &str) -> String {
+    let mut joiner = Joiner::new();
+    let mut now = 0;
+    let mut request = 0;
+    let mut out = String::new();
+    for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        now += 100;
+        let mut say = |now: i64, observation| {
+            for outcome in joiner.handle(Timestamp::from_millis(now), observation) {
+                out.push_str(&print(&outcome));
+                out.push('\n');
+            }
+        };
+        let uri = URI.to_owned();
+        match word {
+            "open" => say(now, Observation::Opened { uri, language: "python".into(), text: text(rest) }),
+            "ask" => {
+                request += 1;
+                say(now, Observation::Asked { request, uri, position: position(rest) });
+            }
+            "offer" => {
+                let items = rest.split(" | ").map(item).collect();
+                say(now, Observation::Answered { request, uri, items, model: None });
+            }
+            "none" => say(now, Observation::Answered { request, uri, items: Vec::new(), model: None }),
+            "edit" => {
+                let changes = rest.split(" ;; ").map(change).collect();
+                say(now, Observation::Changed { uri, changes });
+            }
+            "full" => say(now, Observation::Changed { uri, changes: vec![Change { range: None, text: text(rest) }] }),
+            "type" => {
+                let (at, typed) = rest.split_once(' ').unwrap();
+                let mut at = position(at);
+                for c in text(typed).chars() {
+                    now += 100;
+                    let changes = vec![Change { range: Some(Range { start: at, end: at }), text: c.to_string() }];
+                    say(now, Observation::Changed { uri: uri.clone(), changes });
+                    if c == '\n' {
+                        at = Position { line: at.line + 1, character: 0 };
+                    } else {
+                        at.character += c.len_utf16() as u32;
+                    }
+                }
+            }
+            "shown" => say(now, Observation::Shown { id: rest.into() }),
+            "accept" => say(now, Observation::AcceptedExplicitly { id: rest.into(), whole: true }),
+            "part" => say(now, Observation::AcceptedExplicitly { id: rest.into(), whole: false }),
+            "reject" => say(now, Observation::RejectedExplicitly { id: rest.into() }),
+            "quick" => now -= 190,
+            "wait" => {
+                now += rest.parse::<i64>().unwrap();
+                say(now, Observation::Tick);
+            }
+            "close" => say(now, Observation::Closed { uri }),
+            "lost" => say(now, Observation::Lost),
+            "end" => say(now, Observation::Ended),
+            _ => panic!("{line}"),
+        }
+    }
+    out
+}
+
+fn text(text: &str) -> String {
+    text.replace("\\n", "\n").replace("\\r", "\r").replace('_', " ")
+}
+
+fn position(text: &str) -> Position {
+    let (line, character) = text.split_once(':').unwrap();
+    Position { line: line.parse().unwrap(), character: character.parse().unwrap() }
+}
+
+fn range(text: &str) -> Range {
+    let (start, end) = text.split_once('-').unwrap();
+    Range { start: position(start), end: position(end) }
+}
+
+fn item(words: &str) -> Item {
+    let mut words = words.splitn(3, ' ');
+    let id = words.next().unwrap();
+    let id = (id != "-").then(|| id.to_owned());
+    let range = range(words.next().unwrap());
+    Item { id, text: text(words.next().unwrap()), plain: None, range: Some(range) }
+}
+
+fn change(words: &str) -> Change {
+    let (at, new) = words.split_once(' ').unwrap_or((words, ""));
+    Change { range: Some(range(at)), text: text(new) }
+}
+
+fn show(range: Option<Range>) -> String {
+    range.map_or("?".into(), |r| format!("{}:{}-{}:{}", r.start.line, r.start.character, r.end.line, r.end.character))
+}
+
+fn print(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Offered(o) => format!("offered {} at {} {:?}", o.key, show(o.range), o.text),
+        Outcome::Accepted(a) => {
+            let because = a.rule.map_or(String::new(), |rule| format!(" ({rule} {})", a.confidence.unwrap_or(1.0)));
+            format!(
+                "accepted {}#{} {:?} {:?} {:?}{because} at {} {:?} of {:?}",
+                a.key,
+                a.act,
+                a.extent,
+                a.gesture,
+                a.how,
+                show(a.range),
+                a.inserted,
+                a.earlier
+            )
+        }
+        Outcome::Rejected(r) => {
+            let undoes = r.undoes.map_or(String::new(), |act| format!(" of #{act}"));
+            format!("rejected {}#{} {:?}{undoes} {:?} {}", r.key, r.act, r.reason, r.how, r.rule.unwrap_or(""))
+        }
+        Outcome::Degraded { reason, detail, .. } => format!("degraded {reason} {}", detail.as_deref().unwrap_or("")),
+    }
+}
+
+const OFFERED: &str = "
+    open def_f():\\n____
+    ask 1:4
+    offer a 1:0-1:4 ____return_a_+_b
+";
+
+fn offered(more: &str) -> String {
+    format!("{OFFERED}\n{more}")
+}
+
+#[test]
+fn the_edit_and_then_its_message_are_one_act() {
+    check(
+        &offered("edit 1:4-1:4 return_a_+_b\n accept a\n wait 5000\n end"),
+        expect![[r#"
+            offered 1 at 1:0-1:4 "    return a + b"
+            accepted 1#1 Full Both Observed at 1:4-1:4 Some("return a + b") of "return a + b"
+        "#]],
+    );
+}
+
+#[test]
+fn the_message_and_then_its_edit_are_one_act_and_the_edit_says_how_much() {
+    check(
+        &offered("accept a\n edit 1:4-1:4 return_a\n reject a\n end"),
+        expect![[r#"
+            offered 1 at 1:0-1:4 "    return a + b"
+            accepted 1#1 Partial Both Observed at 1:4-1:4 Some("return a") of "return a + b"
+            rejected 1#2 Dismissed Reported 
+        "#]],
+    );
+}
+
+#[test]
+fn a_replacement_of_the_whole_range_enters_only_what_is_new() {
+    check(
+        &offered("edit 1:0-1:4 ____return_a_+_b\n accept a"),
+        expect![[r#"
+            offered 1 at 1:0-1:4 "    return a + b"
+            accepted 1#1 Full Both Observed at 1:4-1:4 Some("return a + b") of "return a + b"
+        "#]],
+    );
+}
+
+#[test]
+fn the_whole_document_may_be_sent_instead_of_an_edit() {
+    check(
+        &offered("full def_f():\\n____return_a_+_b\n accept a"),
+        expect![[r#"
+            offered 1 at 1:0-1:4 "    return a + b"
+            accepted 1#1 Full Both Observed at 1:4-1:4 Some("return a + b") of "return a + b"
+        "#]],
+    );
+}
+
+#[test]
+fn an_edit_without_a_message_is_an_inferred_act() {
+    check(
+        &offered("edit 1:4-1:4 return_a_+_b\n wait 2000"),
+        expect![[r#"
+            offered 1 at 1:0-1:4 "    return a + b"
+            accepted 1#1 Full Edit Inferred (edit_equals_live_suggestion 0.8) at 1:4-1:4 Some("return a + b") of "return a + b"
+        "#]],
+    );
+}
+
+#[test]
+fn a_late_message_is_no_second_act() {
+    check(
+        &offered("edit 1:4-1:4 return_a\n wait 3000\n part a\n wait 3000\n end"),
+        expect![[r#"
+            offered 1 at 1:0-1:4 "    return a + b"
+            accepted 1#1 Partial Edit Inferred (edit_equals_live_suggestion 0.8) at 1:4-1:4 Some("return a") of "return a + b"
+            rejected 1#2 SessionEnded Observed 
+        "#]],
+    );
+}
+
+#[test]
+fn a_message_without_an_edit_is_a_reported_act_without_text() {
+    check(
+        &offered("accept a\n wait 1999\n wait 1\n end"),
+        expect![[r#"
+            offered 1 at 1:0-1:4 "    return a + b"
+            accepted 1#1 Full Explicit Reported at ? None of "return a + b"
+        "#]],
+    );
+}
+
+#[test]
+fn a_paste_that_equals_a_suggestion_nobody_was_shown_is_doubtful() {
+    check(
+        "open x\n ask 0:1\n offer a 0:1-0:1 yyy\n shown a\n reject a\n ask 0:1\n offer b 0:1-0:1 zzz\n edit 0:1-0:1 zzz\n wait 2000",
+        expect![[r#"
+            offered 1 at 0:1-0:1 "yyy"
+            rejected 1#1 Dismissed Reported 
+            offered 2 at 0:1-0:1 "zzz"
+            accepted 2#1 Full Edit Inferred (edit_equals_unshown_suggestion 0.3) at 0:1-0:1 Some("zzz") of "zzz"
+        "#]],
+    );
+}
+
+#[test]
+fn typing_what_was_offered_key_by_key_is_no_acceptance() {
+    check(
+        &offered("type 1:4 return_a_+_b\n wait 2000\n end"),
+        expect![[r#"
+            offered 1 at 1:0-1:4 "    return a + b"
+            rejected 1#1 TypedAsSuggested Inferred typed_key_by_key
+        "#]],
+    );
+}
+
+#[test]
+fn typing_a_beginning_and_taking_the_rest_accepts_the_rest() {
+    check(
+        &offered("type 1:4 ret\n edit 1:7-1:7 urn_a_+_b\n accept a"),
+        expect![[r#"
+            offered 1 at 1:0-1:4 "    return a + b"
+            accepted 1#1 Full Both Observed at 1:7-1:7 Some("urn a + b") of "urn a + b"
+        "#]],
+    );
+}
+
+#[test]
+fn a_last_single_character_is_accepted_if_a_message_says_so() {
+    check(
+        &offered("type 1:4 return_a_+_\n edit 1:15-1:15 b\n accept a"),
+        expect![[r#"
+            offered 1 at 1:0-1:4 "    return a + b"
+            accepted 1#1 Full Both Observed at 1:15-1:15 Some("b") of "b"
+        "#]],
+    );
+}
+
+#[test]
+fn something_else_typed_in_its_place_ends_a_suggestion_at_once() {
+    check(
+        &offered("type 1:4 pass\n end"),
+        expect![[r#"
+            offered 1 at 1:0-1:4 "    return a + b"
+            rejected 1#1 TypedOver Inferred other_text_entered
+        "#]],
+    );
+}
+
+#[test]
+fn another_text_with_the_message_is_a_modified_acceptance() {
+    check(
+        &offered("edit 1:4-1:4 return_sum((a,b))\n accept a"),
+        expect![[r#"
+            offered 1 at 1:0-1:4 "    return a + b"
+            accepted 1#1 Modified Both Observed at 1:4-1:4 Some("return sum((a,b))") of "return a + b"
+        "#]],
+    );
+}
+
+#[test]
+fn another_text_without_a_message_is_typed_over() {
+    check(
+        &offered("edit 1:4-1:4 return_sum((a,b))\n wait 2000"),
+        expect![[r#"
+            offered 1 at 1:0-1:4 "    return a + b"
+            rejected 1#1 TypedOver Inferred other_text_entered
+        "#]],
+    );
+}
+
+#[test]
+fn parts_are_acts_of_their_own_and_never_cumulative() {
+    check(
+        &offered("edit 1:4-1:4 retur\n part a\n edit 1:9-1:9 n_a\n part a\n edit 1:12-1:12 _+_b\n accept a\n end"),
+        expect![[r#"
+            offered 1 at 1:0-1:4 "    return a + b"
+            accepted 1#1 Partial Both Observed at 1:4-1:4 Some("retur") of "return a + b"
+            accepted 1#2 Partial Both Observed at 1:9-1:9 Some("n a") of "n a + b"
+            accepted 1#3 Full Both Observed at 1:12-1:12 Some(" + b") of " + b"
+        "#]],
+    );
+}
+
+#[test]
+fn a_part_without_a_message_needs_a_words_end() {
+    check(
+        &offered("edit 1:4-1:4 retur\n wait 2000\n edit 1:9-1:9 n_a\n wait 2000\n end"),
+        expect![[r#"
+            offered 1 at 1:0-1:4 "    return a + b"
+            accepted 1#1 Partial Edit Inferred (edit_equals_live_suggestion 0.8) at 1:9-1:9 Some("n a") of "n a + b"
+            rejected 1#2 SessionEnded Observed 
+        "#]],
+    );
+}
+
+#[test]
+fn lines_sent_one_by_one_are_one_act() {
+    check(
+        "open x:\\n
+         ask 1:0
+         offer a 1:0-1:0 one\\ntwo\\nthree
+         edit 1:0-1:0 one\\n
+         quick
+         edit 2:0-2:0 two\\n
+         quick
+         edit 3:0-3:0 three
+         accept a
+         end",
+        expect![[r#"
+            offered 1 at 1:0-1:0 "one\ntwo\nthree"
+            accepted 1#1 Full Both Observed at 1:0-1:0 Some("one\ntwo\nthree") of "one\ntwo\nthree"
+        "#]],
+    );
+}
+
+#[test]
+fn the_same_text_offered_again_is_the_same_suggestion() {
+    check(
+        &offered(
+            "type 1:4 re\n ask 1:6\n offer b 1:0-1:6 ____return_a_+_b\n ask 1:6\n offer c 1:6-1:6 turn_a_+_b
+             edit 1:6-1:6 turn_a_+_b\n accept b\n end",
+        ),
+        expect![[r#"
+            offered 1 at 1:0-1:4 "    return a + b"
+            accepted 1#1 Full Both Observed at 1:6-1:6 Some("turn a + b") of "turn a + b"
+        "#]],
+    );
+}
+
+#[test]
+fn a_newer_answer_ends_the_older_but_not_before_its_message_had_time() {
+    check(
+        &offered("ask 1:4\n offer b 1:0-1:4 ____pass\n edit 1:4-1:4 pass\n ask 1:8\n none\n accept b\n end"),
+        expect![[r#"
+            offered 1 at 1:0-1:4 "    return a + b"
+            offered 2 at 1:0-1:4 "    pass"
+            rejected 1#1 Superseded Inferred newer_answer
+            accepted 2#1 Full Both Observed at 1:4-1:4 Some("pass") of "pass"
+        "#]],
+    );
+}
+
+#[test]
+fn taking_one_alternative_ends_the_others() {
+    check(
+        "open x\n ask 0:1\n offer a 0:1-0:1 .one() | b 0:1-0:1 .one(two)\n edit 0:1-0:1 .one()\n accept a\n end",
+        expect![[r#"
+            offered 1 at 0:1-0:1 ".one()"
+            offered 2 at 0:1-0:1 ".one(two)"
+            accepted 1#1 Full Both Observed at 0:1-0:1 Some(".one()") of ".one()"
+            rejected 2#1 Superseded Inferred another_alternative_taken
+        "#]],
+    );
+}
+
+#[test]
+fn an_undo_takes_an_act_back_and_a_redo_is_a_new_act() {
+    check(
+        &offered(
+            "edit 1:4-1:4 return_a_+_b\n accept a\n edit 1:4-1:16\n edit 1:4-1:4 return_a_+_b\n edit 1:4-1:16\n end",
+        ),
+        expect![[r#"
+            offered 1 at 1:0-1:4 "    return a + b"
+            accepted 1#1 Full Both Observed at 1:4-1:4 Some("return a + b") of "return a + b"
+            rejected 1#2 Undone of #1 Inferred inverse_edit
+            accepted 1#3 Full Edit Inferred (redone 0.8) at 1:4-1:4 Some("return a + b") of "return a + b"
+            rejected 1#4 Undone of #3 Inferred inverse_edit
+        "#]],
+    );
+}
+
+#[test]
+fn an_undo_before_the_message_still_follows_its_act() {
+    check(
+        &offered("edit 1:4-1:4 return_a_+_b\n edit 1:4-1:16\n end"),
+        expect![[r#"
+            offered 1 at 1:0-1:4 "    return a + b"
+            accepted 1#1 Full Edit Inferred (edit_equals_live_suggestion 0.8) at 1:4-1:4 Some("return a + b") of "return a + b"
+            rejected 1#2 Undone of #1 Inferred inverse_edit
+        "#]],
+    );
+}
+
+#[test]
+fn an_answer_to_a_text_that_went_on_finds_its_place() {
+    check(
+        "open a\\nx
+         ask 1:1
+         edit 0:0-0:0 new_line\\n
+         type 2:1 =
+         offer a 1:0-1:1 x=1+1
+         edit 2:2-2:2 1+1
+         accept a",
+        expect![[r#"
+            offered 1 at 2:0-2:2 "x=1+1"
+            accepted 1#1 Full Both Observed at 2:2-2:2 Some("1+1") of "1+1"
+        "#]],
+    );
+}
+
+#[test]
+fn an_answer_to_a_text_that_became_another_was_never_shown() {
+    check(
+        "open x\n ask 0:1\n type 0:1 yz\n offer a 0:0-0:1 x=1+1\n end",
+        expect![[r#"
+            offered 1 at 0:0-0:3 "x=1+1"
+            rejected 1#1 NeverShown Inferred text_moved_on
+        "#]],
+    );
+}
+
+#[test]
+fn line_ends_and_indentation_may_be_the_editors() {
+    check(
+        "open x\\r\\n\n ask 1:0\n offer a 1:0-1:0 if_y:\\n____z\n edit 1:0-1:0 if_y:\\r\\n____z\n accept a
+         ask 2:5\n offer b 2:5-2:5 \\n____w\n edit 2:5-2:5 \\r\\n__w\n accept b",
+        expect![[r#"
+            offered 1 at 1:0-1:0 "if y:\n    z"
+            accepted 1#1 Full Both Observed at 1:0-1:0 Some("if y:\r\n    z") of "if y:\n    z"
+            offered 2 at 2:5-2:5 "\n    w"
+            accepted 2#1 Full Both Observed at 2:5-2:5 Some("\r\n  w") of "\n    w"
+        "#]],
+    );
+}
+
+#[test]
+fn what_cannot_be_followed_is_said_and_messages_still_count() {
+    check(
+        &offered(
+            "edit 9:0-9:0 x\n edit 1:4-1:4 return_a_+_b\n accept a\n wait 2000\n full y\n ask 0:1\n offer b 0:1-0:1 z_z\n edit 0:1-0:1 z_z\n accept b",
+        ),
+        expect![[r#"
+            offered 1 at 1:0-1:4 "    return a + b"
+            degraded impossible_range line 9 (from 0) of a text of 2 lines
+            accepted 1#1 Full Explicit Reported at ? None of "return a + b"
+            offered 2 at 0:1-0:1 "z z"
+            accepted 2#1 Full Both Observed at 0:1-0:1 Some("z z") of "z z"
+        "#]],
+    );
+}
+
+#[test]
+fn every_suggestion_ends_with_the_document_or_the_session() {
+    check(
+        &offered("close\n open y\n ask 0:1\n offer b 0:1-0:1 zz\n lost\n end"),
+        expect![[r#"
+            offered 1 at 1:0-1:4 "    return a + b"
+            rejected 1#1 SessionEnded Observed 
+            offered 2 at 0:1-0:1 "zz"
+            rejected 2#1 SessionEnded Observed 
+        "#]],
+    );
+}
+
+#[test]
+fn a_message_about_an_unknown_suggestion_is_counted() {
+    check("accept nobody", expect![["degraded unknown_suggestion \n"]]);
+}
+
+#[test]
+fn memory_is_bounded_and_what_is_forgotten_was_ended() {
+    let mut joiner = Joiner::new();
+    let now = Timestamp::from_millis(0);
+    joiner.handle(now, Observation::Opened { uri: URI.into(), language: "x".into(), text: "x".into() });
+    let mut open = 0i64;
+    for request in 0..3 {
+        joiner
+            .handle(now, Observation::Asked { request, uri: URI.into(), position: Position { line: 0, character: 1 } });
+        let items = (0..400)
+            .map(|i| Item { id: Some(format!("{request}-{i}")), text: format!("{request}-{i}"), ..Item::default() })
+            .collect();
+        for outcome in joiner.handle(now, Observation::Answered { request, uri: URI.into(), items, model: None }) {
+            open += match outcome {
+                Outcome::Offered(_) => 1,
+                Outcome::Rejected(_) => -1,
+                _ => 0,
+            };
+        }
+    }
+    assert!(joiner.suggestions.len() <= MAX_SUGGESTIONS);
+    assert!(joiner.by_id.len() <= MAX_SUGGESTIONS);
+    assert_eq!(open, 400);
+}
+
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn observation() -> impl Strategy<Value = Observation> {
+        let position = (0u32..3, 0u32..6).prop_map(|(line, character)| Position { line, character });
+        let range = (position.clone(), position.clone()).prop_map(|(start, end)| Range { start, end });
+        let piece = "[ab\n]{0,4}";
+        let id = prop_oneof![Just("i".to_owned()), Just("j".to_owned())];
+        prop_oneof![
+            1 => piece.prop_map(|text| Observation::Opened { uri: URI.into(), language: "x".into(), text }),
+            6 => (proptest::option::weighted(0.9, range.clone()), piece).prop_map(|(range, text)| Observation::Changed {
+                uri: URI.into(),
+                changes: vec![Change { range, text }],
+            }),
+            2 => (0u64..3, position).prop_map(|(request, position)| Observation::Asked { request, uri: URI.into(), position }),
+            3 => (0u64..3, proptest::collection::vec((proptest::option::of(id.clone()), piece, range), 0..3)).prop_map(
+                |(request, items)| Observation::Answered {
+                    request,
+                    uri: URI.into(),
+                    items: items
+                        .into_iter()
+                        .map(|(id, text, range)| Item { id, text, plain: None, range: Some(range) })
+                        .collect(),
+                    model: None,
+                }
+            ),
+            1 => id.clone().prop_map(|id| Observation::Shown { id }),
+            2 => (id.clone(), any::<bool>()).prop_map(|(id, whole)| Observation::AcceptedExplicitly { id, whole }),
+            1 => id.prop_map(|id| Observation::RejectedExplicitly { id }),
+            1 => Just(Observation::Lost),
+            1 => Just(Observation::Closed { uri: URI.into() }),
+            1 => Just(Observation::Tick),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn acts_are_numbered_without_gaps_and_every_offer_ends(
+            script in proptest::collection::vec((observation(), 0i64..1500), 0..60)
+        ) {
+            let mut joiner = Joiner::new();
+            let mut now = 0;
+            let mut acts: HashMap<u64, (u32, bool)> = HashMap::new();
+            let script = script.into_iter().chain([(Observation::Ended, 0)]);
+            for (observation, ms) in script {
+                now += ms;
+                for outcome in joiner.handle(Timestamp::from_millis(now), observation) {
+                    match outcome {
+                        Outcome::Offered(o) => prop_assert!(acts.insert(o.key, (0, false)).is_none()),
+                        Outcome::Accepted(a) => {
+                            let (act, over) = acts.get_mut(&a.key).expect("offered first");
+                            prop_assert_eq!(a.act, *act + 1);
+                            (*act, *over) = (a.act, a.extent != Extent::Partial);
+                            prop_assert_eq!(a.gesture == Gesture::Explicit, a.inserted.is_none());
+                        }
+                        Outcome::Rejected(r) => {
+                            let (act, over) = acts.get_mut(&r.key).expect("offered first");
+                            prop_assert_eq!(r.act, *act + 1);
+                            (*act, *over) = (r.act, true);
+                        }
+                        Outcome::Degraded { .. } => {}
+                    }
+                }
+            }
+            for (key, (_, over)) in acts {
+                prop_assert!(over, "suggestion {key} has no end");
+            }
+        }
+    }
+}
