@@ -1,0 +1,365 @@
+//! The documents that are open in an editor, and who wrote what in them.
+//!
+//! One owner hands every message to [`Session::handle`], in the order in which the editor sent them,
+//! and runs the effects that come back. An acceptance that another process saw
+//! ([`Event::Entered`]) and the edit by which it entered meet here, in either order; what nobody
+//! explains stays `unknown`. A document whose messages do not fit together claims nothing until its
+//! next full text.
+
+mod document;
+mod follow;
+mod stroke;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use countersign_event::payload::contribution::Moment;
+use countersign_event::payload::suggestion::{Distance, Entered};
+use countersign_event::{Timestamp, facts};
+
+use crate::spans::{ContributionId, Origin, Spans};
+use crate::text::{Change, Encoding, Text};
+use document::{Document, Waiting};
+
+/// How long an insertion and its explanation wait for each other.
+pub const EXPLAINED_WITHIN_MS: i64 = 5_000;
+
+/// How long a bulk insertion waits for an explanation before it is reported.
+pub const HELD_MS: i64 = 3_000;
+
+/// Everything that can wake a session.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// An editor opened a document, or opened it anew.
+    Opened {
+        /// The document, as the editor names it.
+        uri: String,
+        /// Its language identifier.
+        language: String,
+        /// Its version, which begins a new count.
+        version: i32,
+        /// The whole text.
+        text: String,
+        /// Texts whose writers are known, the likeliest first.
+        known: Vec<Snapshot>,
+    },
+    /// An editor changed a document.
+    Changed {
+        /// The document.
+        uri: String,
+        /// Its version, which must have grown.
+        version: i32,
+        /// The changes, each against the result of the one before.
+        changes: Vec<Change>,
+        /// What the editor counts columns in.
+        encoding: Encoding,
+    },
+    /// An editor saved a document.
+    Saved {
+        /// The document.
+        uri: String,
+    },
+    /// An editor closed a document.
+    Closed {
+        /// The document.
+        uri: String,
+    },
+    /// Another process recorded that a contribution entered a document.
+    Entered(Acceptance),
+    /// Time has passed.
+    Tick,
+    /// Messages of the editor were lost.
+    Overflow {
+        /// About this document; about any where it is not known.
+        uri: Option<String>,
+    },
+}
+
+/// One act by which a contribution entered a document, as another process saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acceptance {
+    /// The contribution.
+    pub contribution: ContributionId,
+    /// The act's number.
+    pub act: u32,
+    /// The document.
+    pub uri: String,
+    /// What entered.
+    pub entered: Vec<Entered>,
+}
+
+/// A text and who wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The text.
+    pub text: String,
+    /// Who wrote it.
+    pub spans: Spans,
+}
+
+/// What the owner of a session is asked to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Record how much of a contribution is there.
+    Measure(Measurement),
+    /// Record that an act recorded elsewhere was seen entering the buffer.
+    Evidence {
+        /// The contribution.
+        contribution: ContributionId,
+        /// The act.
+        act: u32,
+        /// The document.
+        uri: String,
+        /// Where it stands now.
+        range: facts::Range,
+    },
+    /// Record an insertion that nobody explained and no person types.
+    BulkInsertion(BulkInsertion),
+    /// Record that something could not be seen.
+    Degraded {
+        /// In fixed words.
+        reason: &'static str,
+        /// More of it, without text of the document.
+        detail: Option<String>,
+        /// The document, where it is about one.
+        uri: Option<String>,
+    },
+    /// Begin or stop to look for acts of other processes.
+    PollSpool(bool),
+    /// Store what was saved.
+    SaveSnapshot {
+        /// The document.
+        uri: String,
+        /// Its text.
+        text: Text,
+        /// Who wrote it.
+        spans: Spans,
+    },
+    /// The writers of a text changed by something else than an edit.
+    AttributionChanged {
+        /// The document.
+        uri: String,
+    },
+}
+
+/// How much of a contribution is there, and the texts to compare.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measurement {
+    /// The contribution.
+    pub contribution: ContributionId,
+    /// At which moment of its life.
+    pub moment: Moment,
+    /// The document.
+    pub uri: String,
+    /// Bytes that entered and were not there before.
+    pub accepted_bytes: u64,
+    /// Of these, bytes that are still there.
+    pub surviving_bytes: u64,
+    /// Where it stands now; nothing if nothing is left.
+    pub range: Option<facts::Range>,
+    /// What entered.
+    pub accepted: Arc<str>,
+    /// What stands in its place.
+    pub now: String,
+}
+
+impl Measurement {
+    /// Compares what entered with what stands there now. It may take milliseconds: not for the
+    /// thread that handles messages.
+    pub fn distance(&self) -> Distance {
+        crate::distance::distance(&self.accepted, &self.now)
+    }
+}
+
+/// An insertion of unknown origin.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BulkInsertion {
+    /// The document.
+    pub uri: String,
+    /// Its language identifier.
+    pub language: String,
+    /// When it came.
+    pub at: Timestamp,
+    /// Where it stands now, from its first byte to its last.
+    pub range: facts::Range,
+    /// What came and is still there, in order.
+    pub text: String,
+    /// What came, as other observers of the same edit would describe it.
+    pub entered: Vec<Entered>,
+}
+
+/// All open documents of one editor.
+pub struct Session {
+    key: [u8; 32],
+    documents: HashMap<String, Document>,
+    waiting: Vec<Waiting>,
+    is_polling: bool,
+}
+
+impl Session {
+    /// Begins without documents. The key is the device's for digests of entered text.
+    pub fn new(key: [u8; 32]) -> Self {
+        Session { key, documents: HashMap::new(), waiting: Vec::new(), is_polling: false }
+    }
+
+    /// Takes one event at the time it came, and says what is to be done. Never fails: what does not
+    /// fit is an effect too.
+    pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match event {
+            Event::Opened { uri, language, version, text, known } => {
+                self.open(uri, language, version, &text, known, &mut effects);
+            }
+            Event::Changed { uri, version, changes, encoding } => {
+                self.change(&uri, version, &changes, encoding, now, &mut effects);
+            }
+            Event::Saved { uri } => {
+                if let Some(document) = self.documents.get_mut(&uri) {
+                    document.save(&uri, &mut effects);
+                }
+            }
+            Event::Closed { uri } => {
+                if let Some(mut document) = self.documents.remove(&uri) {
+                    document.measure_all(&uri, Moment::Close, &mut effects);
+                }
+            }
+            Event::Entered(acceptance) => self.enter(acceptance, now, &mut effects),
+            Event::Tick => {}
+            Event::Overflow { uri } => {
+                let lost = |at: &String| uri.as_ref().is_none_or(|uri| uri == at);
+                for (uri, document) in self.documents.iter_mut().filter(|(at, _)| lost(at)) {
+                    document.lose(uri, "overflow", None, &mut effects);
+                }
+            }
+        }
+        self.pass_time(now, &mut effects);
+        effects
+    }
+
+    /// Returns a document's text, as far as it is known.
+    pub fn text(&self, uri: &str) -> Option<&Text> {
+        self.documents.get(uri).map(|document| &document.text)
+    }
+
+    /// Returns who wrote a document's text.
+    pub fn spans(&self, uri: &str) -> Option<&Spans> {
+        self.documents.get(uri).map(|document| &document.spans)
+    }
+
+    /// Returns who wrote a byte of a document.
+    pub fn at(&self, uri: &str, byte: usize) -> Option<&Origin> {
+        self.spans(uri)?.at(byte)
+    }
+
+    /// Says whether a document's text is what the editor shows, as far as anybody can know.
+    pub fn is_synchronised(&self, uri: &str) -> bool {
+        self.documents.get(uri).is_some_and(|document| document.is_synchronised())
+    }
+
+    /// Returns a document's language identifier.
+    pub fn language(&self, uri: &str) -> Option<&str> {
+        self.documents.get(uri).map(|document| &document.language[..])
+    }
+
+    /// Returns the open documents, in no order.
+    pub fn uris(&self) -> impl Iterator<Item = &str> {
+        self.documents.keys().map(String::as_str)
+    }
+
+    fn open(
+        &mut self,
+        uri: String,
+        language: String,
+        version: i32,
+        text: &str,
+        known: Vec<Snapshot>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let before = self.documents.remove(&uri);
+        let document = Document::open(language, version, text, before, &known);
+        if document.spans.iter().any(|(_, origin)| *origin != Origin::Unknown) {
+            effects.push(Effect::AttributionChanged { uri: uri.clone() });
+        }
+        self.documents.insert(uri, document);
+    }
+
+    fn change(
+        &mut self,
+        uri: &str,
+        version: i32,
+        changes: &[Change],
+        encoding: Encoding,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(document) = self.documents.get_mut(uri) else {
+            effects.push(Effect::Degraded {
+                reason: "change_of_closed_document",
+                detail: None,
+                uri: Some(uri.to_owned()),
+            });
+            return;
+        };
+        if version <= document.version {
+            let detail = format!("version {version} after {}", document.version);
+            document.lose(uri, "version_did_not_grow", Some(detail), effects);
+            return;
+        }
+        document.version = version;
+        if !document.is_synchronised() {
+            document.find_again(uri, changes, encoding, effects);
+            return;
+        }
+        match document.change(changes, encoding, &self.key, now) {
+            Ok(()) => {
+                // An act may have been reported before its edit.
+                for waiting in self.waiting.iter_mut().filter(|waiting| waiting.acceptance.uri == uri) {
+                    waiting.look_in(document, &self.key, effects);
+                }
+            }
+            Err(error) => document.lose(uri, "impossible_range", Some(error.to_string()), effects),
+        }
+    }
+
+    fn enter(&mut self, acceptance: Acceptance, now: Timestamp, effects: &mut Vec<Effect>) {
+        let is_known = |waiting: &Waiting| {
+            waiting.acceptance.contribution == acceptance.contribution && waiting.acceptance.act == acceptance.act
+        };
+        if self.waiting.iter().any(is_known) {
+            return;
+        }
+        let mut waiting = Waiting::new(acceptance, now);
+        if let Some(document) = self.documents.get_mut(&waiting.acceptance.uri)
+            && document.is_synchronised()
+        {
+            if document.has_act(&waiting.acceptance) {
+                return;
+            }
+            waiting.look_in(document, &self.key, effects);
+        }
+        self.waiting.push(waiting);
+    }
+
+    fn pass_time(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let documents = &mut self.documents;
+        self.waiting.retain_mut(|waiting| {
+            let is_over = waiting.is_done() || now.millis_since(waiting.since) > EXPLAINED_WITHIN_MS;
+            if is_over {
+                waiting.end(documents.get_mut(&waiting.acceptance.uri), effects);
+            }
+            !is_over
+        });
+        let mut is_pending = false;
+        for (uri, document) in documents.iter_mut() {
+            document.pass_time(uri, now, effects);
+            is_pending |= document.is_pending();
+        }
+        if is_pending != self.is_polling {
+            self.is_polling = is_pending;
+            effects.push(Effect::PollSpool(is_pending));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
