@@ -243,6 +243,8 @@ fn samples() -> Vec<Payload> {
             act: 1,
             extent: Extent::Full,
             gesture: Gesture::Both,
+            rule: None,
+            confidence: None,
             model: model(),
             prompt: Fact::absent(Absent::NotOnWire),
             output: output(),

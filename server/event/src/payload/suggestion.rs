@@ -51,6 +51,12 @@ pub struct Accepted {
     pub extent: Extent,
     /// By which sign a person meant it.
     pub gesture: Gesture,
+    /// The rule, for an inferred act.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// From 0 to 1, for an inferred act.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
     /// Which model.
     pub model: Fact<Model>,
     /// What it was asked.
