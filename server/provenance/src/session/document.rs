@@ -203,6 +203,7 @@ impl Document {
     fn explain(&mut self, contribution: &ContributionId, entered: &Entered, key: &[u8]) -> Option<Found> {
         let (stroke, region) = self.find_insertion(entered).or_else(|| self.find_text(entered, key))?;
         let (first, last) = stroke;
+        self.slide(first, last, &region);
         let accepted = self.strokes[last].after.slice(region.clone());
         let fresh = follow::cut(&self.fresh_between(first, last), &region);
         let accepted_bytes = follow::bytes(&fresh) as u64;
@@ -215,6 +216,14 @@ impl Document {
             follow::region(&mut region, edit);
         }
         let origin = Origin::Ai(contribution.clone());
+        // A redo has brought its writers along: these bytes entered before.
+        let again: usize = now
+            .iter()
+            .flat_map(|range| self.spans.within(range.clone()))
+            .filter(|(_, there)| **there == origin)
+            .map(|(range, _)| range.len())
+            .sum();
+        let accepted_bytes = accepted_bytes.saturating_sub(again as u64);
         let free: Vec<Range<usize>> = now
             .iter()
             .flat_map(|range| self.spans.within(range.clone()))
@@ -251,25 +260,72 @@ impl Document {
     /// editor may have sent it in parts, or as a full text.
     fn find_text(&self, entered: &Entered, key: &[u8]) -> Option<(Messages, Range<usize>)> {
         let bytes = usize::try_from(entered.bytes).ok()?;
-        for width in 0..MAX_MESSAGES_OF_ACT {
-            for first in 0..self.strokes.len().saturating_sub(width) {
-                let last = first + width;
-                let (from, to) = (&self.strokes[first], &self.strokes[last]);
-                if to.fresh.is_empty() {
-                    continue;
-                }
-                let Ok(start) = from.before.byte_at(entered.range.start, Encoding::Utf16) else { continue };
-                let Some(region) = start.checked_add(bytes).map(|end| start..end) else { continue };
-                let is_there = region.end <= to.after.len_bytes()
-                    && to.after.is_border(region.start)
-                    && to.after.is_border(region.end)
-                    && !follow::cut(&self.fresh_between(first, last), &region).is_empty();
-                if is_there && digest::entered(key, &to.after.slice(region.clone())) == entered.digest {
-                    return Some(((first, last), region));
+        // First where the described replacement is all that happened, then where more did.
+        for is_all in [true, false] {
+            for width in 0..MAX_MESSAGES_OF_ACT {
+                for first in 0..self.strokes.len().saturating_sub(width) {
+                    let last = first + width;
+                    if let Some(region) = self.described(first, last, entered, bytes, is_all)
+                        && digest::entered(key, &self.strokes[last].after.slice(region.clone())) == entered.digest
+                    {
+                        return Some(((first, last), region));
+                    }
                 }
             }
         }
         None
+    }
+
+    /// Returns where described text must stand after some messages, if something came there.
+    fn described(
+        &self,
+        first: usize,
+        last: usize,
+        entered: &Entered,
+        bytes: usize,
+        is_all: bool,
+    ) -> Option<Range<usize>> {
+        let (before, after) = (&self.strokes[first].before, &self.strokes[last].after);
+        let start = before.byte_at(entered.range.start, Encoding::Utf16).ok()?;
+        let region = start..start.checked_add(bytes)?;
+        if is_all {
+            let end = before.byte_at(entered.range.end, Encoding::Utf16).ok().filter(|end| *end >= start)?;
+            if before.len_bytes() - (end - start) + bytes != after.len_bytes() {
+                return None;
+            }
+        }
+        let is_there = region.end <= after.len_bytes()
+            && after.is_border(region.start)
+            && after.is_border(region.end)
+            && !follow::cut(&self.fresh_between(first, last), &region).is_empty();
+        is_there.then_some(region)
+    }
+
+    /// Moves an insertion to where an act says that it is, where the text is the same either way:
+    /// `a\n` before or after another `a\n` cannot be told from a full text.
+    fn slide(&mut self, first: usize, last: usize, region: &Range<usize>) {
+        let stroke = &mut self.strokes[last];
+        let [step] = &stroke.steps[..] else { return };
+        let came = step.edit.start..step.edit.start + step.edit.inserted;
+        let (low, high) = (came.start.min(region.start), came.start.max(region.start));
+        let len = region.len();
+        let is_free = first == last && step.edit.deleted == 0 && came.len() == len && low != high && high < low + len;
+        if !is_free || stroke.after.slice(low..high) != stroke.after.slice(low + len..high + len) {
+            return;
+        }
+        stroke.fresh = vec![region.clone()];
+        let later: Vec<Edit> = self.edits_after(last);
+        if later.is_empty() {
+            let (from, to) = if region.start < came.start { (low, low + len) } else { (low + len, low) };
+            let origins: Vec<(Range<usize>, Origin)> =
+                self.spans.within(from..from + (high - low)).map(|(range, origin)| (range, origin.clone())).collect();
+            let typed = self.strokes[last].origin.clone();
+            for (range, origin) in origins {
+                let at = range.start - from + to;
+                self.spans.set(at..at + range.len(), &origin);
+            }
+            self.spans.set(from..from + (high - low), &typed);
+        }
     }
 
     /// Returns what came in these messages and stood after the last of them.
@@ -308,8 +364,12 @@ impl Document {
         if !live.acts.contains(&acceptance.act) {
             live.acts.push(acceptance.act);
         }
-        live.accepted = format!("{}{}", live.accepted, found.accepted).into();
-        live.accepted_bytes += found.accepted_bytes;
+        if found.accepted_bytes > 0 {
+            live.accepted = format!("{}{}", live.accepted, found.accepted).into();
+            live.accepted_bytes += found.accepted_bytes;
+        } else {
+            live.regions.retain(|region| !region.is_empty());
+        }
         live.regions.push(found.region);
     }
 

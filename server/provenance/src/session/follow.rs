@@ -64,6 +64,7 @@ pub(super) fn bytes(ranges: &[Range<usize>]) -> usize {
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "ranges are what is tested")]
 mod tests {
     use super::*;
 
