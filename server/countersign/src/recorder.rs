@@ -19,7 +19,9 @@ use countersign_event::facts::{Person, PersonVia, Sensitivity};
 use countersign_event::payload::{capture, trail};
 use countersign_event::redact::Redactor;
 use countersign_event::{Absent, Event, Fact, How, Payload, Timestamp, digest};
-use countersign_spool::{Append, Class, Device, Writer};
+use countersign_provenance::spans::Spans;
+use countersign_provenance::text::Text;
+use countersign_spool::{Append, Class, Device, Snapshot, Writer};
 use tower_lsp::ls_types::Uri;
 use uuid::Uuid;
 
@@ -60,6 +62,19 @@ impl Record {
     }
 }
 
+/// A document as it was saved, and who wrote its parts.
+#[derive(Debug)]
+pub(crate) struct SavedText {
+    /// When.
+    pub(crate) at: Timestamp,
+    /// The document.
+    pub(crate) uri: String,
+    /// Its text.
+    pub(crate) text: Text,
+    /// Who wrote its parts.
+    pub(crate) spans: Spans,
+}
+
 /// A handle to this process's recorder. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Recorder {
@@ -76,6 +91,7 @@ struct Shared {
 
 enum Message {
     Record(Box<Record>),
+    Snapshot(Box<SavedText>),
     Flush(Duration, SyncSender<Result<(), Failure>>),
     Close(Duration, SyncSender<Result<(), Failure>>),
 }
@@ -117,6 +133,16 @@ impl Recorder {
         if waiting + size > QUEUE_BYTES_MAX || self.queue.send(Message::Record(Box::new(record))).is_err() {
             self.shared.waiting_bytes.fetch_sub(size, Ordering::Relaxed);
             self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Keeps a saved text with its writers. Never waits; one that does not fit is let go, for it is a
+    /// help for later and not evidence.
+    pub(crate) fn snapshot(&self, saved: SavedText) {
+        let size = saved.text.len_bytes();
+        let waiting = self.shared.waiting_bytes.fetch_add(size, Ordering::Relaxed);
+        if waiting + size > QUEUE_BYTES_MAX || self.queue.send(Message::Snapshot(Box::new(saved))).is_err() {
+            self.shared.waiting_bytes.fetch_sub(size, Ordering::Relaxed);
         }
     }
 
@@ -180,6 +206,12 @@ fn run(mut worker: Option<Worker>, messages: &Receiver<Message>, shared: &Shared
                     None => {
                         shared.dropped.fetch_add(1, Ordering::Relaxed);
                     }
+                }
+            }
+            Message::Snapshot(saved) => {
+                shared.waiting_bytes.fetch_sub(saved.text.len_bytes(), Ordering::Relaxed);
+                if let Some(worker) = &mut worker {
+                    worker.keep_snapshot(&saved);
                 }
             }
             Message::Flush(deadline, done) => {
@@ -249,6 +281,25 @@ impl Worker {
         self.complete_person(&mut record, root.as_deref());
         let contents = self.keep(&mut record, &policy, sensitive);
         self.append_with(record, contents);
+    }
+
+    fn keep_snapshot(&mut self, saved: &SavedText) {
+        let file = file_of_uri(&saved.uri);
+        let root = file.as_deref().and_then(|file| git::root_of(file.parent()?));
+        if self.is_paused() || self.policy(root.as_deref()).off {
+            return;
+        }
+        let repository_path = match (&file, &root) {
+            (Some(file), Some(root)) => file.strip_prefix(root).ok().map(with_slashes),
+            _ => None,
+        };
+        self.writer.enqueue_snapshot(Snapshot {
+            path: snapshot_path(&saved.uri),
+            repository_path,
+            text: saved.text.to_string(),
+            spans_json: saved.spans.to_json(),
+            time: saved.at,
+        });
     }
 
     fn is_paused(&mut self) -> bool {
@@ -391,11 +442,28 @@ pub(crate) fn file_of_uri(uri: &str) -> Option<PathBuf> {
     Uri::from_str(uri).ok()?.to_file_path().map(|path| path.into_owned())
 }
 
+/// Returns the name under which a document's snapshots are kept: its absolute path, or its URI where it
+/// is no file.
+pub(crate) fn snapshot_path(uri: &str) -> String {
+    file_of_uri(uri).map_or_else(|| uri.to_owned(), |file| file.to_string_lossy().into_owned())
+}
+
 fn with_slashes(path: &Path) -> String {
     path.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
 }
 
-/// The operating system's account name.
+/// The operating system's account: its name, or its number where the environment has no name.
 pub(crate) fn account() -> Option<String> {
-    ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    let name = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    ["USER", "LOGNAME", "USERNAME"].iter().find_map(name).or_else(user_number)
+}
+
+#[cfg(unix)]
+fn user_number() -> Option<String> {
+    Some(format!("uid:{}", rustix::process::getuid().as_raw()))
+}
+
+#[cfg(not(unix))]
+fn user_number() -> Option<String> {
+    None
 }
