@@ -1,7 +1,7 @@
 //! The one way into the trail: a transaction that gives events their address and their hash.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use countersign_event::chain::{self, Hash};
 use rusqlite::{Connection, DropBehavior, OptionalExtension, Transaction, TransactionBehavior};
@@ -22,7 +22,7 @@ pub struct Spool {
     lock_wait: Duration,
     file: Option<(u64, u64)>,
     /// No commit of this connection was FULL yet.
-    first: bool,
+    pub(crate) first: bool,
 }
 
 /// Where events were put.
@@ -172,7 +172,9 @@ pub enum Placed {
 /// Where the spool can't be had within `lock_wait`, for whatever reason, the events go to the inbox.
 /// Errors: neither could be written; the spool's error is logged, the inbox's returned.
 pub fn append_once(state: &Path, appends: &[Append], lock_wait: Duration) -> Result<Placed, SpoolError> {
+    let started = Instant::now();
     let placed = Spool::open_within(state, lock_wait).and_then(|mut spool| {
+        spool.lock_wait = lock_wait.saturating_sub(started.elapsed());
         let appended = spool.append(appends);
         spool.leave_quickly();
         appended
@@ -251,4 +253,51 @@ pub(crate) fn insert(tx: &Connection, epoch: &Epoch, events: &[Prepared], full: 
 /// Remembers that everything up to `seq` is durable once the FULL transaction around this commits.
 fn set_barrier(tx: &Connection, epoch: &Epoch, seq: u64) -> rusqlite::Result<()> {
     tx.execute("UPDATE epochs SET barrier_seq = ? WHERE epoch = ?", (seq, &epoch.epoch)).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use countersign_event::payload::{Payload, trail};
+    use countersign_event::{Event, How, Timestamp};
+
+    fn event(text: &str) -> Append {
+        let payload = Payload::TrailForked(trail::Forked {
+            how: How::Observed,
+            stream: text.to_owned(),
+            epoch: String::new(),
+            seq: 1,
+            reason: "test".to_owned(),
+        });
+        let (id, time) = (uuid::Uuid::now_v7(), Timestamp::from_millis(0));
+        let event = Event { id, source: "test".to_owned(), time, subject: None, payload };
+        Append { event: event.to_bytes(), class: Class::Normal, contents: Vec::new() }
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_that_loses_nothing_and_passes_when_there_is_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut spool = Spool::open(dir.path()).unwrap();
+        spool.append(&[event("small")]).unwrap();
+        let pages: i64 = spool.conn.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        spool.conn.execute_batch(&format!("PRAGMA max_page_count = {}", pages + 1)).unwrap();
+        let large = event(&"x".repeat(100_000));
+        for _ in 0..2 {
+            let error = spool.append(std::slice::from_ref(&large)).unwrap_err();
+            assert!(matches!(error, SpoolError::DiskFull { .. }), "{error:?}");
+            assert!(!error.is_permanent());
+        }
+        assert_eq!(spool.barrier().unwrap(), 1);
+        spool.conn.execute_batch("PRAGMA max_page_count = 1000000").unwrap();
+        assert_eq!(spool.append(&[large]).unwrap().last_seq, 2);
+        assert!(crate::verify(dir.path()).unwrap().is_ok());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_an_error_that_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut spool = Spool::open(dir.path()).unwrap();
+        spool.conn.pragma_update(None, "query_only", true).unwrap();
+        assert!(matches!(spool.append(&[event("x")]), Err(SpoolError::ReadOnly { .. })));
+    }
 }

@@ -70,9 +70,7 @@ impl Sealed {
     pub(crate) fn new(content: &NewContent, event: &str, device: &Device) -> Result<Sealed, SpoolError> {
         let name = content.name.as_str().to_owned();
         let kept = content.commitment.kept.clone();
-        let salt_len =
-            u8::try_from(content.salt.len()).map_err(|_| SpoolError::Sealed { what: format!("salt of {kept}") })?;
-        let mut plain = vec![salt_len];
+        let mut plain = (content.salt.len() as u64).to_be_bytes().to_vec();
         plain.extend_from_slice(&content.salt);
         plain.extend_from_slice(content.text.as_bytes());
         let boxed = SealedBox::seal(&plain, &bound_to(event, &name, &kept), device)?;
@@ -90,8 +88,9 @@ pub(crate) fn open(
 ) -> Result<(Vec<u8>, String), SpoolError> {
     let broken = || SpoolError::Sealed { what: format!("content {kept}") };
     let plain = boxed.open(&bound_to(event, name, kept), device).ok_or_else(broken)?;
-    let (&salt_len, rest) = plain.split_first().ok_or_else(broken)?;
-    let (salt, text) = rest.split_at_checked(usize::from(salt_len)).ok_or_else(broken)?;
+    let (salt_len, rest) = plain.split_first_chunk::<8>().ok_or_else(broken)?;
+    let salt_len = usize::try_from(u64::from_be_bytes(*salt_len)).map_err(|_| broken())?;
+    let (salt, text) = rest.split_at_checked(salt_len).ok_or_else(broken)?;
     if commit(salt, text) != kept {
         return Err(broken());
     }

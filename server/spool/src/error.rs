@@ -87,8 +87,8 @@ pub enum SpoolError {
         /// Which text.
         what: String,
     },
-    /// The writer could not place everything in time.
-    #[error("{events} events are not written yet")]
+    /// The writer could not make everything durable in time.
+    #[error("{events} events are not durable yet")]
     Unwritten {
         /// How many.
         events: u64,

@@ -93,7 +93,7 @@ pub(crate) fn collect(layout: &Layout, device: &Device) -> Result<Mail, SpoolErr
     let mut mail = Mail { events: Vec::new(), letters: Vec::new() };
     let mut bytes = 0;
     for path in waiting(layout)? {
-        if mail.letters.len() == LETTERS_MAX || (bytes > 0 && bytes > LETTER_BYTES_MAX) {
+        if mail.letters.len() == LETTERS_MAX || bytes > LETTER_BYTES_MAX {
             break;
         }
         let text = match fs::read(&path) {

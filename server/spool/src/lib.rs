@@ -1,26 +1,96 @@
-//! The device's durable queue and ledger.
+//! The device's durable queue and ledger: nothing acknowledged here is ever lost, doubled or changed
+//! without a trace.
+//!
+//! # The promise
+//!
+//! - Whoever records never waits: [`Writer::enqueue`] pushes into memory and returns.
+//! - What was acknowledged is durable as its [`Class`] says. What could not be kept is counted and
+//!   becomes a record itself.
+//! - Every event has one address (stream, epoch, seq), given in the transaction that inserts it, and
+//!   a hash over itself and all before it. Change, delete, insert or reorder one byte up to the last
+//!   signed head, and [`verify`] names the place.
+//! - Texts never touch the disk in clear.
+//! - A collector is handed every event once, in order, and nothing that power loss could still take
+//!   back.
+//!
+//! # On disk
+//!
+//! ```text
+//! state/                   0700, every file 0600
+//!   device.key             the device's id; Ed25519 seed, wrapping key, digest keys. Made once, never replaced
+//!   spool.db  -wal  -shm   SQLite in WAL mode
+//!     epochs               unbroken chains in order; of each, the last event known to survive power loss
+//!     events               rowid | stream epoch seq hash | id type time subject | bytes: the exact JSON
+//!     holes                events that do not travel: digest and reason in their place
+//!     heads                signed heads
+//!     contents             texts: compressed, sealed under a key each, that key wrapped by the device's
+//!     snapshots            texts with their spans, sealed likewise; never replayed
+//!     cursors, contents_sent, content_cursors   what each collector has
+//!   heads.jsonl            the side file: every signed head, one a line, fsynced before the table has it
+//!   inbox/*.letter         events that could not wait for the lock; taken in by the next writer
+//!   spool.db.broken-*      a damaged spool, set aside unchanged
+//!   spool.lock             held while keys or spool are made or mended
+//!   replay.lock            held by the one process that replays
+//! ```
+//!
+//! # What survives what
+//!
+//! | | kill -9 of any process | power loss | full disk |
+//! |---|---|---|---|
+//! | NORMAL append acknowledged | kept | kept after the next barrier, at most 1 s later | kept |
+//! | FULL append acknowledged | kept | kept | kept |
+//! | letter in the inbox | kept, taken in once | kept | kept |
+//! | in the writer's queue | lost; `flush` first | lost | waits, then counted in one `trail.gap` |
+//! | handed to a collector | - | always kept: only events below the last barrier are | - |
+//! | signed head returned | kept | kept, in side file and table | not signed: an error |
+//!
+//! A NORMAL commit has been written to the WAL and not synced. A FULL one syncs the WAL, and with it
+//! every commit before, whoever made it; its transaction writes down how far that reaches
+//! (`barrier_seq`). A process's first commit is FULL, because whoever wrote before may have been
+//! killed between writing and syncing.
+//!
+//! # Short-lived processes
+//!
+//! [`append_once`] opens, commits FULL and leaves. Where the lock is not had in time the events become
+//! a letter: temporary name, fsync, rename. The next writer inserts its events in a FULL transaction
+//! and unlinks it afterwards; killed in between, the same event ids are found and left out.
+//!
+//! # When the file breaks
+//!
+//! A file that is no database, or a damaged one, is renamed and a new one begins: same stream, new
+//! epoch, and `trail.recovered` as its first event. The signed heads in the side file say what the old
+//! epoch had; a spool that vanished is noticed by them too. A file of a later version is left alone:
+//! events go to the inbox until that version is back.
+//!
+//! This crate is the device's only SQL. It must never send anything, and never print.
 
 mod append;
 mod content;
+mod cursor;
 mod device;
 mod epoch;
 mod error;
 mod head;
 mod inbox;
+mod lease;
 mod migrate;
 mod open;
 mod prepare;
 mod reader;
 mod snapshot;
 mod sys;
+mod verify;
 mod writer;
 
 pub use append::{Appended, Placed, Spool, append_once};
 pub use content::ContentState;
+pub use cursor::{PendingBatch, PendingContent};
 pub use device::Device;
 pub use error::SpoolError;
 pub use head::is_signed;
+pub use lease::Lease;
 pub use prepare::{Append, Class};
 pub use reader::{Reader, SpoolStatus, Stored};
 pub use snapshot::Snapshot;
+pub use verify::{Broken, Report, verify};
 pub use writer::Writer;

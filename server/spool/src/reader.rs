@@ -92,6 +92,11 @@ impl Reader {
         self.conn.query_row("PRAGMA data_version", [], |row| row.get(0)).map_err(|e| self.sql(e))
     }
 
+    /// Returns the newest row, 0 where there is none.
+    pub fn last_rowid(&self) -> Result<i64, SpoolError> {
+        self.conn.query_row("SELECT coalesce(max(rowid), 0) FROM events", [], |row| row.get(0)).map_err(|e| self.sql(e))
+    }
+
     /// Returns at most `limit` events after a row, in the order they were appended.
     pub fn events_after(&self, rowid: i64, limit: usize) -> Result<Vec<Stored>, SpoolError> {
         self.select("rowid > ?1 ORDER BY rowid LIMIT ?2", (rowid, limit as i64))

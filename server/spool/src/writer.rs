@@ -27,8 +27,9 @@ const QUEUE_BYTES_MAX: usize = 64 << 20;
 /// How long the first event of a group waits for others. At typing speed a commit costs more CPU
 /// than the events in it, so a shared one halves the cost; nobody waits for it.
 const LINGER: Duration = Duration::from_millis(5);
-/// The longest time between an append and the barrier that makes it survive power loss.
-const BARRIER_AFTER: Duration = Duration::from_secs(1);
+/// The time between an append and the barrier that makes it survive power loss. With a group's
+/// lingering and committing it stays within the second that is promised.
+const BARRIER_AFTER: Duration = Duration::from_millis(900);
 /// How long a lock is waited for before events go to the inbox.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 /// How often the inbox is looked at while nothing happens.
@@ -205,9 +206,10 @@ impl Writer {
             }
             queue = shared.settled.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        let missing = target.saturating_sub(queue.settled) + if queue.ended { queue.dropped_count() } else { 0 };
-        if missing > 0 || queue.barrier_made < target {
-            return Err(SpoolError::Unwritten { events: missing, source: queue.last_error.clone() });
+        let unsafe_still = target.saturating_sub(queue.settled.min(queue.barrier_made));
+        let events = unsafe_still + if queue.ended { queue.dropped_count() } else { 0 };
+        if events > 0 {
+            return Err(SpoolError::Unwritten { events, source: queue.last_error.clone() });
         }
         Ok(())
     }
@@ -264,6 +266,18 @@ enum Turn {
     End,
 }
 
+/// Where a group of events went.
+enum Landed {
+    /// Into the spool; everything there survives power loss now.
+    Full,
+    /// Into the spool; a barrier must follow.
+    Normal,
+    /// Into the inbox, fsynced.
+    Inbox,
+    /// There were none.
+    Nothing,
+}
+
 impl Thread {
     fn new(state: PathBuf, shared: Arc<Shared>) -> Thread {
         let layout = Layout::new(&state);
@@ -287,6 +301,9 @@ impl Thread {
         if let Err(error) = self.with_spool(|spool| spool.head().map(|_| ())) {
             self.report(error);
         }
+        if let Some(spool) = self.spool.take() {
+            spool.leave_quickly();
+        }
         let mut queue = self.shared.lock();
         queue.ended = true;
         queue.barrier_made = queue.settled;
@@ -299,6 +316,10 @@ impl Thread {
         let mut queue = self.shared.lock();
         let mut lingered = false;
         loop {
+            let due = self.unsafe_since.map(|since| BARRIER_AFTER.saturating_sub(since.elapsed()));
+            if due == Some(Duration::ZERO) {
+                return Turn::Barrier; // before the next group: a flood must not put it off
+            }
             let hurried = queue.closing || queue.barrier_wanted > queue.barrier_made;
             if !queue.waiting.is_empty() || queue.dropped.is_some() {
                 if lingered || hurried || queue.bytes >= GROUP_BYTES_MAX {
@@ -317,14 +338,8 @@ impl Thread {
             if queue.closing {
                 return Turn::End;
             }
-            let wait = match self.unsafe_since {
-                Some(since) => match BARRIER_AFTER.checked_sub(since.elapsed()) {
-                    Some(left) => left,
-                    None => return Turn::Barrier,
-                },
-                None => INBOX_EVERY,
-            };
             queue.idle = true;
+            let wait = due.unwrap_or(INBOX_EVERY);
             let (guard, waited) = self.shared.wake.wait_timeout(queue, wait).unwrap_or_else(PoisonError::into_inner);
             queue = guard;
             queue.idle = false;
@@ -345,18 +360,23 @@ impl Thread {
             }
         }
         let prepared = self.prepare_until_done(appends, dropped);
-        let full = self.place_until_done(&prepared);
-        for snapshot in snapshots {
-            // A help for later, not evidence: not worth holding up the trail.
-            if let Err(error) = self.with_spool(|spool| spool.put_snapshot(&snapshot)) {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a snapshot could not be written");
-            }
+        let placed = self.place_until_done(&prepared);
+        if let Err(error) =
+            snapshots.iter().try_for_each(|snapshot| self.with_spool(|spool| spool.put_snapshot(snapshot)))
+        {
+            // A help for later, not evidence: the rest of them is not worth holding up the trail.
+            self.report(error);
         }
-        self.unsafe_since = if full { None } else { self.unsafe_since.or_else(|| Some(Instant::now())) };
+        match placed {
+            Landed::Full => self.unsafe_since = None,
+            Landed::Normal => self.unsafe_since = self.unsafe_since.or_else(|| Some(Instant::now())),
+            // Safe by itself, and says nothing about what is in the spool.
+            Landed::Inbox | Landed::Nothing => {}
+        }
         let mut queue = self.shared.lock();
         queue.bytes -= bytes;
         queue.settled += count;
-        if full {
+        if self.unsafe_since.is_none() {
             queue.barrier_made = queue.settled;
         }
         drop(queue);
@@ -385,24 +405,23 @@ impl Thread {
         Ok(prepared)
     }
 
-    /// Puts events into the spool, else into the inbox, else tries again. Returns whether they
-    /// survive power loss already.
-    fn place_until_done(&mut self, prepared: &[Prepared]) -> bool {
+    /// Puts events into the spool, else into the inbox, else tries again.
+    fn place_until_done(&mut self, prepared: &[Prepared]) -> Landed {
         if prepared.is_empty() {
-            return false;
+            return Landed::Nothing;
         }
         loop {
             let error = match self.with_spool(|spool| spool.append_prepared(prepared)) {
                 Ok(appended) => {
                     self.retry = RETRY_FIRST;
-                    return appended.full;
+                    return if appended.full { Landed::Full } else { Landed::Normal };
                 }
                 Err(error) => error,
             };
             match inbox::post(&self.layout, prepared) {
                 Ok(()) => {
                     self.report(error);
-                    return true;
+                    return Landed::Inbox;
                 }
                 Err(also) => {
                     tracing::warn!(error = &error as &dyn std::error::Error, "the spool can't be had");
@@ -421,7 +440,11 @@ impl Thread {
                 drop(queue);
                 self.shared.settled.notify_all();
             }
-            Err(error) => self.report_and_wait(error),
+            Err(error) => {
+                // Due again in a while: meanwhile events must find their way into the inbox.
+                self.unsafe_since = Some(Instant::now());
+                self.report_and_wait(error);
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Events to append, and a look into the file that the crate itself does not offer.
 
-#![allow(dead_code, unreachable_pub, reason = "every test file uses another part")]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "every test file uses another part")]
 
 use std::path::Path;
 

@@ -1,0 +1,383 @@
+//! What a collector has, and what it gets next.
+//!
+//! Events are handed out in order, epoch by epoch, never above the last FULL barrier, under a signed
+//! head. Only the collector's answer moves a cursor, and only where its hash is ours: another hash at
+//! the same place is a fork. Contents follow their acknowledged events in a lane of their own.
+
+use countersign_event::batch::{Batch, ContentUpload, Hole, Item};
+use countersign_event::chain::Hash;
+use countersign_event::digest::{hex, sha256};
+use countersign_event::payload::{Payload, trail};
+use countersign_event::{Event, How};
+use rusqlite::{Connection, OptionalExtension};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::append::{self, Spool};
+use crate::content::ContentState;
+use crate::epoch::{self, Epoch};
+use crate::head::{self, hash_at};
+use crate::prepare::{Append, Class};
+use crate::reader::{CONTENT_COLUMNS, content_row};
+use crate::{SpoolError, sys};
+
+/// What a hole takes of a batch's bytes, about.
+const HOLE_BYTES: usize = 256;
+
+/// A batch to send, and where it ends.
+#[derive(Clone, Debug)]
+pub struct PendingBatch {
+    /// The batch.
+    pub batch: Batch,
+    /// The seq of its last item.
+    pub last_seq: u64,
+}
+
+/// A content to send.
+#[derive(Clone)]
+pub struct PendingContent {
+    /// Its commitment; the address it is put to.
+    pub kept: String,
+    /// The body.
+    pub upload: ContentUpload,
+}
+
+impl std::fmt::Debug for PendingContent {
+    /// Never prints the text.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PendingContent").field("kept", &self.kept).finish_non_exhaustive()
+    }
+}
+
+/// Puts a collector's URL into the one form its cursor is kept under.
+fn target(to: &str) -> &str {
+    to.trim_end_matches('/')
+}
+
+impl Spool {
+    /// Builds the next batch for a collector; `None` when it has everything that is durable.
+    ///
+    /// At most `max_events` items and about `max_bytes` of JSON, but at least one item. The same
+    /// batch comes again until it is acknowledged.
+    /// Errors: `Corrupt` where an event that should be there is not.
+    pub fn next_batch(
+        &mut self,
+        to: &str,
+        max_events: usize,
+        max_bytes: usize,
+    ) -> Result<Option<PendingBatch>, SpoolError> {
+        let db = self.layout.db.clone();
+        let sql = |e| SpoolError::sqlite(&db, e);
+        self.vouch()?;
+        for epoch in self.epochs()? {
+            let acked = acked_through(&self.conn, target(to), &epoch.epoch).map_err(sql)?;
+            if acked >= epoch.barrier_seq {
+                continue;
+            }
+            let first_seq = acked + 1;
+            let items = items(&self.conn, &epoch, first_seq, max_events.max(1), max_bytes).map_err(sql)?;
+            let last_seq = acked + items.len() as u64;
+            let previous = hash_at(&self.conn, &epoch, acked).map_err(sql)?;
+            let (false, Some(previous)) = (items.is_empty(), previous) else {
+                let source = rusqlite::Error::QueryReturnedNoRows;
+                return Err(SpoolError::Corrupt { path: db, source });
+            };
+            let batch = self.batch(to, &epoch, first_seq, previous, items, last_seq)?;
+            return Ok(Some(PendingBatch { batch, last_seq }));
+        }
+        Ok(None)
+    }
+
+    /// Builds an empty batch: the head of the current epoch and how much waits.
+    pub fn announce(&mut self, to: &str) -> Result<Batch, SpoolError> {
+        self.vouch()?;
+        let epoch = append::current(&self.conn, &self.layout.db)?;
+        let acked = acked_through(&self.conn, target(to), &epoch.epoch).map_err(|e| self.sql(e))?;
+        let previous = hash_at(&self.conn, &epoch, acked).map_err(|e| self.sql(e))?;
+        let Some(previous) = previous else { return Err(SpoolError::Forked { epoch: epoch.epoch, seq: acked }) };
+        let through = epoch.barrier_seq;
+        self.batch(to, &epoch, acked + 1, previous, Vec::new(), through)
+    }
+
+    /// Makes a barrier if this process made none yet: a number in the file is worth nothing until a
+    /// sync of our own, since its writer may have been killed between writing and syncing it.
+    fn vouch(&mut self) -> Result<(), SpoolError> {
+        if self.first { self.barrier().map(|_| ()) } else { Ok(()) }
+    }
+
+    fn batch(
+        &mut self,
+        to: &str,
+        epoch: &Epoch,
+        first_seq: u64,
+        previous: Hash,
+        events: Vec<Item>,
+        through: u64,
+    ) -> Result<Batch, SpoolError> {
+        let newest = head::newest(&self.conn, &epoch.epoch).map_err(|e| self.sql(e))?;
+        let head = match newest.filter(|head| head.seq >= through) {
+            Some(head) => head,
+            None => self.sign(epoch)?,
+        };
+        Ok(Batch {
+            stream: epoch.stream.clone(),
+            epoch: epoch.epoch.clone(),
+            first_seq,
+            previous,
+            events,
+            head,
+            sent_at: sys::now(),
+            backlog: self.backlog(to)?,
+        })
+    }
+
+    /// Returns how many events a collector does not have yet.
+    pub fn backlog(&self, to: &str) -> Result<u64, SpoolError> {
+        let mut backlog = 0;
+        for epoch in self.epochs()? {
+            let (last, _) = epoch.last(&self.conn).map_err(|e| self.sql(e))?;
+            let acked = acked_through(&self.conn, target(to), &epoch.epoch).map_err(|e| self.sql(e))?;
+            backlog += last.saturating_sub(acked);
+        }
+        Ok(backlog)
+    }
+
+    /// Moves a cursor forward, after an answer to a batch. An answer that says less changes nothing.
+    ///
+    /// Errors: `Forked` where the hash is not ours, or we have no such event; the cursor stays.
+    pub fn acknowledge(
+        &mut self,
+        to: &str,
+        epoch: &str,
+        acked_through: u64,
+        head_hash: Hash,
+    ) -> Result<(), SpoolError> {
+        self.move_cursor(to, epoch, acked_through, head_hash, "max(acked_through, excluded.acked_through)")
+    }
+
+    /// Puts a cursor where the collector says it is, forward or back.
+    ///
+    /// Errors: `Forked` as [`Spool::acknowledge`].
+    pub fn set_cursor(&mut self, to: &str, epoch: &str, acked_through: u64, head_hash: Hash) -> Result<(), SpoolError> {
+        self.move_cursor(to, epoch, acked_through, head_hash, "excluded.acked_through")
+    }
+
+    fn move_cursor(&mut self, to: &str, epoch: &str, seq: u64, hash: Hash, becomes: &str) -> Result<(), SpoolError> {
+        let db = self.layout.db.clone();
+        let sql = |e| SpoolError::sqlite(&db, e);
+        let forked = || SpoolError::Forked { epoch: epoch.to_owned(), seq };
+        let ours = self.epochs()?.into_iter().find(|it| it.epoch == epoch).ok_or_else(forked)?;
+        if hash_at(&self.conn, &ours, seq).map_err(sql)? != Some(hash) {
+            return Err(forked());
+        }
+        // Losing it to a power failure means sending again, which the collector ignores.
+        let tx = self.begin(false)?;
+        tx.execute(
+            &format!(
+                "INSERT INTO cursors (target, epoch, acked_through) VALUES (?, ?, ?)
+                 ON CONFLICT DO UPDATE SET acked_through = {becomes}"
+            ),
+            (target(to), epoch, seq),
+        )
+        .map_err(sql)?;
+        tx.commit().map_err(sql)
+    }
+
+    /// Takes an event that a collector can never accept out of what travels: a hole with its digest
+    /// stands in its place, and a `trail.gap` says so. The event itself stays in the local trail.
+    pub fn quarantine(&mut self, epoch: &str, seq: u64, reason: &str) -> Result<(), SpoolError> {
+        let db = self.layout.db.clone();
+        let sql = |e| SpoolError::sqlite(&db, e);
+        let tx = self.begin(true)?;
+        let bytes: Option<String> = tx
+            .query_row("SELECT bytes FROM events WHERE epoch = ? AND seq = ?", (epoch, seq), |row| row.get(0))
+            .optional()
+            .map_err(sql)?;
+        let digest = bytes.map(|bytes| sha256(bytes.as_bytes()));
+        let new = tx
+            .execute(
+                "INSERT OR IGNORE INTO holes (epoch, seq, sha256, reason) VALUES (?, ?, ?, ?)",
+                (epoch, seq, digest, format!("quarantined: {reason}")),
+            )
+            .map_err(sql)?;
+        tx.commit().map_err(sql)?;
+        if new == 0 {
+            return Ok(());
+        }
+        let event = Event {
+            id: Uuid::now_v7(),
+            source: self.device.urn(),
+            time: sys::now(),
+            subject: Some(format!("{epoch}/{seq}")),
+            payload: Payload::TrailGap(trail::Gap {
+                how: How::Reported,
+                reason: "quarantined".to_owned(),
+                count: Some(1),
+                from: None,
+                to: None,
+                by: Some(format!("collector: {reason}")),
+            }),
+        };
+        self.append(&[Append { event: event.to_bytes(), class: Class::Full, contents: Vec::new() }]).map(|_| ())
+    }
+
+    /// Returns the oldest contents that a collector does not have, of events that it has.
+    ///
+    /// At most `limit`. A content that does not open is passed over: `verify` names it.
+    pub fn pending_contents(&mut self, to: &str, limit: usize) -> Result<Vec<PendingContent>, SpoolError> {
+        let db = self.layout.db.clone();
+        let sql = |e| SpoolError::sqlite(&db, e);
+        self.pass_finished_contents(target(to))?;
+        let through = content_cursor(&self.conn, target(to)).map_err(sql)?;
+        let mut statement = self
+            .conn
+            .prepare(&format!(
+                "SELECT {CONTENT_COLUMNS} FROM contents
+                 WHERE rowid > ?2 AND state = 'ok'
+                   AND NOT EXISTS (SELECT 1 FROM contents_sent WHERE target = ?1 AND content = contents.rowid)
+                   AND EXISTS (SELECT 1 FROM events JOIN cursors ON cursors.target = ?1
+                               AND cursors.epoch = events.epoch AND seq <= acked_through
+                               WHERE events.id = contents.event)
+                 ORDER BY rowid"
+            ))
+            .map_err(sql)?;
+        let rows = statement.query_map((target(to), through), content_row).map_err(sql)?;
+        let mut pending = Vec::new();
+        for row in rows {
+            if pending.len() == limit {
+                break;
+            }
+            let row = row.map_err(sql)?;
+            let (kept, event) = (row.kept.clone(), row.event.clone());
+            match row.state(&self.device) {
+                Ok(ContentState::Ok { text, salt, .. }) => {
+                    pending.push(PendingContent { kept, upload: ContentUpload { salt: hex(&salt), text, event } });
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "a content can't be sent"),
+            }
+        }
+        Ok(pending)
+    }
+
+    /// Notes that a collector has a content.
+    pub fn content_sent(&mut self, to: &str, kept: &str) -> Result<(), SpoolError> {
+        let db = self.layout.db.clone();
+        let sql = |e| SpoolError::sqlite(&db, e);
+        let tx = self.begin(false)?;
+        tx.execute(
+            "INSERT OR IGNORE INTO contents_sent (target, content) SELECT ?1, rowid FROM contents
+             WHERE kept = ?2 AND rowid > coalesce((SELECT through FROM content_cursors WHERE target = ?1), 0)",
+            (target(to), kept),
+        )
+        .map_err(sql)?;
+        tx.commit().map_err(sql)
+    }
+
+    /// Moves the content cursor over everything that is finished, so that looking for the next
+    /// content costs the same after a million of them.
+    fn pass_finished_contents(&mut self, target: &str) -> Result<(), SpoolError> {
+        let db = self.layout.db.clone();
+        let sql = |e| SpoolError::sqlite(&db, e);
+        let through = content_cursor(&self.conn, target).map_err(sql)?;
+        let next_unfinished: Option<i64> = self
+            .conn
+            .query_row(
+                "SELECT min(rowid) FROM contents WHERE rowid > ?2 AND state = 'ok'
+                 AND NOT EXISTS (SELECT 1 FROM contents_sent WHERE target = ?1 AND content = contents.rowid)",
+                (target, through),
+                |row| row.get(0),
+            )
+            .map_err(sql)?;
+        let last: i64 =
+            self.conn.query_row("SELECT coalesce(max(rowid), 0) FROM contents", [], |row| row.get(0)).map_err(sql)?;
+        let finished = next_unfinished.map_or(last, |next| next - 1);
+        if finished <= through {
+            return Ok(());
+        }
+        let tx = self.begin(false)?;
+        tx.execute("DELETE FROM contents_sent WHERE target = ? AND content <= ?", (target, finished)).map_err(sql)?;
+        tx.execute(
+            "INSERT INTO content_cursors (target, through) VALUES (?, ?)
+             ON CONFLICT DO UPDATE SET through = excluded.through",
+            (target, finished),
+        )
+        .map_err(sql)?;
+        tx.commit().map_err(sql)
+    }
+
+    /// The epochs whose events are here, oldest first.
+    fn epochs(&self) -> Result<Vec<Epoch>, SpoolError> {
+        let mut epochs = epoch::all(&self.conn).map_err(|e| self.sql(e))?;
+        epochs.retain(|epoch| epoch.set_aside.is_none());
+        Ok(epochs)
+    }
+
+    fn sql(&self, error: rusqlite::Error) -> SpoolError {
+        SpoolError::sqlite(&self.layout.db, error)
+    }
+}
+
+fn acked_through(conn: &Connection, target: &str, epoch: &str) -> rusqlite::Result<u64> {
+    conn.query_row("SELECT acked_through FROM cursors WHERE target = ? AND epoch = ?", (target, epoch), |row| {
+        row.get(0)
+    })
+    .optional()
+    .map(Option::unwrap_or_default)
+}
+
+fn content_cursor(conn: &Connection, target: &str) -> rusqlite::Result<i64> {
+    conn.query_row("SELECT through FROM content_cursors WHERE target = ?", [target], |row| row.get(0))
+        .optional()
+        .map(Option::unwrap_or_default)
+}
+
+/// Reads events and holes from `first_seq` on, without gaps, up to the barrier and the limits.
+fn items(
+    conn: &Connection,
+    epoch: &Epoch,
+    first_seq: u64,
+    max_events: usize,
+    max_bytes: usize,
+) -> rusqlite::Result<Vec<Item>> {
+    let mut statement = conn.prepare(
+        "SELECT events.seq, bytes, holes.seq IS NOT NULL, sha256, reason FROM events
+         LEFT JOIN holes ON holes.epoch = events.epoch AND holes.seq = events.seq
+         WHERE events.epoch = ? AND events.seq BETWEEN ? AND ? ORDER BY events.seq LIMIT ?",
+    )?;
+    let mut rows = statement.query((&epoch.epoch, first_seq, epoch.barrier_seq, max_events as i64))?;
+    let (mut items, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let seq: u64 = row.get(0)?;
+        // Somebody took events out. The rest still goes, and the collector sees where.
+        while first_seq + (items.len() as u64) < seq && items.len() < max_events {
+            items.push(unreadable(first_seq + items.len() as u64));
+            bytes += HOLE_BYTES;
+        }
+        if items.len() == max_events {
+            break;
+        }
+        let item = if row.get(2)? {
+            bytes += HOLE_BYTES;
+            Item::Hole(Hole { seq, sha256: row.get::<_, Option<[u8; 32]>>(3)?.map(Hash), reason: row.get(4)? })
+        } else {
+            let text: String = row.get(1)?;
+            bytes += text.len() + 1;
+            match RawValue::from_string(text) {
+                Ok(event) => Item::Event(event),
+                // Somebody changed it.
+                Err(_) => unreadable(seq),
+            }
+        };
+        if !items.is_empty() && bytes > max_bytes {
+            break;
+        }
+        items.push(item);
+    }
+    Ok(items)
+}
+
+/// What stands for an event that can't be read any more. The chain breaks here, as it should.
+fn unreadable(seq: u64) -> Item {
+    Item::Hole(Hole { seq, sha256: None, reason: "unreadable".to_owned() })
+}

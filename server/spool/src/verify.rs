@@ -1,0 +1,365 @@
+//! Does the trail still say what was written?
+//!
+//! Walks every epoch from its genesis: each event's bytes against the chain, the columns against the
+//! bytes, the texts against their commitments, then every signed head, of the table and of the side
+//! file, against the chain. The first broken place is named. Up to the last signed head nobody could
+//! have changed anything without this noticing; after it, whoever owns the device could have
+//! rewritten the end, and the report says where that begins.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use countersign_event::EventBytes;
+use countersign_event::chain::{self, Hash, Head};
+use countersign_event::digest::hex;
+use rusqlite::Connection;
+use serde::Serialize;
+
+use crate::content::ContentState;
+use crate::epoch::{self, Epoch};
+use crate::head::{SideHeads, is_signed, side_heads};
+use crate::open::{Layout, Patience, open_reader};
+use crate::reader::{CONTENT_COLUMNS, content_row};
+use crate::{Device, SpoolError};
+
+/// What a verification found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// The first place that does not hold. `None`: everything holds.
+    pub broken: Option<Broken>,
+    /// The stream.
+    pub stream: String,
+    /// Events checked.
+    pub events: u64,
+    /// Epochs checked.
+    pub epochs: u64,
+    /// Signed heads checked.
+    pub heads: u64,
+    /// Texts that open and match their commitment.
+    pub contents_ok: u64,
+    /// Texts let go to make room, with a record.
+    pub contents_shed: u64,
+    /// Texts whose keys were destroyed, with a record.
+    pub contents_erased: u64,
+    /// Of the current epoch: the last event under a signed head. What follows it is chained, but
+    /// the device's owner could have rewritten it.
+    pub signed_through: u64,
+    /// Of the current epoch: the last event.
+    pub last_seq: u64,
+    /// Earlier epochs that went with a file that was set aside, and that file. Not checked.
+    pub set_aside: Vec<(String, String)>,
+    /// Lines of the side file that are no heads, such as one torn by a crash.
+    pub heads_unreadable: u64,
+}
+
+/// A place that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Broken {
+    /// The stream.
+    pub stream: String,
+    /// The epoch; empty where it is about the whole file.
+    pub epoch: String,
+    /// The event; 0 where it is about the whole epoch.
+    pub seq: u64,
+    /// What is wrong, in a sentence.
+    pub what: String,
+}
+
+impl Report {
+    /// Returns whether everything holds.
+    pub fn is_ok(&self) -> bool {
+        self.broken.is_none()
+    }
+}
+
+/// Verifies the spool of a state directory. Changes nothing.
+///
+/// A damaged file is an answer, not an error. Cost: reads and decrypts the whole spool.
+/// Errors: `Missing`, `Newer`, `Locked`, `Device`; files that can't be read.
+pub fn verify(state: &Path) -> Result<Report, SpoolError> {
+    let layout = Layout::new(state);
+    let Some(device) = Device::read(&layout.key)? else {
+        return Err(match layout.db.exists() {
+            true => SpoolError::Device { path: layout.key, reason: "it is not there" },
+            false => SpoolError::Missing { path: layout.db },
+        });
+    };
+    let side = side_heads(&layout.heads)?;
+    let mut walk = Walk { device: &device, report: Report::default(), passed: HashMap::new() };
+    walk.report.stream = device.stream().to_owned();
+    walk.report.heads_unreadable = side.unreadable;
+    let walked = open_reader(&layout, &Patience::default()).and_then(|conn| {
+        // One state of the file, whatever is appended meanwhile.
+        conn.execute_batch("BEGIN").map_err(|e| SpoolError::sqlite(&layout.db, e))?;
+        Ok(walk.run(&conn, &side))
+    });
+    match walked {
+        Ok(Ok(())) => {}
+        Ok(Err(Stop::Broken(broken))) => walk.report.broken = Some(broken),
+        Ok(Err(Stop::Sql(error))) => match SpoolError::sqlite(&layout.db, error) {
+            error @ (SpoolError::Locked { .. } | SpoolError::DiskFull { .. }) => return Err(error),
+            _ => walk.report.broken = Some(walk.broken("", 0, "the database is damaged")),
+        },
+        Err(SpoolError::Corrupt { .. }) => walk.report.broken = Some(walk.broken("", 0, "the database is damaged")),
+        Err(error) => return Err(error),
+    }
+    Ok(walk.report)
+}
+
+/// Why the walk ended early.
+enum Stop {
+    Broken(Broken),
+    Sql(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Stop {
+    fn from(error: rusqlite::Error) -> Self {
+        Stop::Sql(error)
+    }
+}
+
+struct Walk<'a> {
+    device: &'a Device,
+    report: Report,
+    /// The chain's hash after each event that a head speaks of, by epoch.
+    passed: HashMap<String, Passed>,
+}
+
+#[derive(Default)]
+struct Passed {
+    hashes: Vec<Hash>,
+}
+
+/// The columns of an event that repeat what its bytes say.
+struct Row {
+    seq: u64,
+    hash: [u8; 32],
+    stream: String,
+    id: String,
+    event_type: String,
+    time: String,
+    subject: Option<String>,
+    bytes: String,
+}
+
+impl Walk<'_> {
+    fn broken(&self, epoch: &str, seq: u64, what: impl Into<String>) -> Broken {
+        Broken { stream: self.report.stream.clone(), epoch: epoch.to_owned(), seq, what: what.into() }
+    }
+
+    fn stop<T>(&self, epoch: &str, seq: u64, what: impl Into<String>) -> Result<T, Stop> {
+        Err(Stop::Broken(self.broken(epoch, seq, what)))
+    }
+
+    fn run(&mut self, conn: &Connection, side: &SideHeads) -> Result<(), Stop> {
+        // The whole check: an index that hides a row from answers is a change too.
+        let sound: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+        let epochs = epoch::all(conn)?;
+        let table_heads = self.table_heads(conn)?;
+        for epoch in &epochs {
+            if let Some(file) = &epoch.set_aside {
+                self.report.set_aside.push((epoch.epoch.clone(), file.clone()));
+                continue;
+            }
+            self.epoch(conn, epoch)?;
+            let of_epoch = |head: &&Head| head.epoch == epoch.epoch;
+            for head in table_heads.iter().filter(of_epoch) {
+                self.head(epoch, head)?;
+                if !side.heads.contains(head) {
+                    return self.stop(&head.epoch, head.seq, "a signed head of the spool is not in heads.jsonl");
+                }
+            }
+            for head in side.heads.iter().filter(of_epoch) {
+                self.head(epoch, head)?;
+            }
+        }
+        let known: HashSet<&str> = epochs.iter().map(|epoch| epoch.epoch.as_str()).collect();
+        if let Some(head) = side.heads.iter().find(|head| !known.contains(head.epoch.as_str())) {
+            return self.stop(
+                &head.epoch,
+                head.seq,
+                "heads.jsonl has a signed head of an epoch that the spool does not have",
+            );
+        }
+        self.strays(conn, &known)?;
+        if sound != "ok" {
+            return self.stop("", 0, "the database is damaged");
+        }
+        Ok(())
+    }
+
+    /// Walks the chain of one epoch.
+    fn epoch(&mut self, conn: &Connection, epoch: &Epoch) -> Result<(), Stop> {
+        let name = &epoch.epoch;
+        if epoch.stream != self.device.stream() || epoch.public_key != self.device.public_key() {
+            return self.stop(name, 0, "the epoch is not this device's");
+        }
+        let mut statement = conn.prepare(
+            "SELECT seq, hash, stream, id, type, time, subject, bytes FROM events WHERE epoch = ? ORDER BY seq",
+        )?;
+        let mut rows = statement.query([name])?;
+        let (mut seq, mut hash) = (0, epoch.genesis());
+        let mut passed = Passed { hashes: vec![hash] };
+        loop {
+            let row = match rows.next() {
+                Ok(Some(row)) => row,
+                Ok(None) => break,
+                Err(error) if is_damage(&error) => return self.stop(name, seq + 1, "the event can't be read"),
+                Err(error) => return Err(error.into()),
+            };
+            // A seq that is no number sorts after all numbers.
+            let Ok(here) = row.get::<_, u64>(0) else { return self.stop(name, seq + 1, "the event can't be read") };
+            if here != seq + 1 {
+                return self.stop(name, seq + 1, "the event is missing");
+            }
+            seq = here;
+            // Whoever changed a value may have changed its type too.
+            let Ok(row) = read(row) else { return self.stop(name, seq, "the event can't be read") };
+            hash = chain::next(hash, row.bytes.as_bytes());
+            if hash.0 != row.hash {
+                return self.stop(name, seq, "the event's bytes do not match the chain");
+            }
+            if row.seq != seq || row.stream != epoch.stream || !repeats(&row) {
+                return self.stop(name, seq, "the event's columns differ from its bytes");
+            }
+            self.contents(conn, name, &row)?;
+            passed.hashes.push(hash);
+            self.report.events += 1;
+        }
+        if seq < epoch.barrier_seq {
+            return self.stop(name, seq + 1, "the event is missing");
+        }
+        self.report.epochs += 1;
+        self.report.last_seq = seq;
+        self.report.signed_through = 0;
+        self.passed.insert(name.clone(), passed);
+        Ok(())
+    }
+
+    /// Checks that every text the event holds a commitment to is here, or known to be gone.
+    fn contents(&mut self, conn: &Connection, epoch: &str, row: &Row) -> Result<(), Stop> {
+        let committed = commitments(&row.bytes);
+        let mut statement = conn.prepare(&format!("SELECT {CONTENT_COLUMNS} FROM contents WHERE event = ?"))?;
+        let mut here = HashMap::new();
+        for content in statement.query_map([&row.id], content_row)? {
+            let content = match content {
+                Ok(content) => content,
+                Err(error) if is_damage(&error) => return self.stop(epoch, row.seq, "a content can't be read"),
+                Err(error) => return Err(error.into()),
+            };
+            here.insert(content.name.clone(), content);
+        }
+        for (name, kept) in committed {
+            let found = here.remove(&name).filter(|content| content.kept == kept);
+            let state = match found {
+                Some(content) => content.state(self.device),
+                None => Ok(ContentState::Missing),
+            };
+            match state {
+                Ok(ContentState::Ok { .. }) => self.report.contents_ok += 1,
+                Ok(ContentState::Shed) => self.report.contents_shed += 1,
+                Ok(ContentState::Erased) => self.report.contents_erased += 1,
+                Ok(ContentState::Missing) => {
+                    return self.stop(epoch, row.seq, format!("content {name} is missing"));
+                }
+                Err(_) => return self.stop(epoch, row.seq, format!("content {name} does not match its commitment")),
+            }
+        }
+        match here.into_keys().next() {
+            Some(name) => self.stop(epoch, row.seq, format!("content {name} is not in the event")),
+            None => Ok(()),
+        }
+    }
+
+    fn table_heads(&self, conn: &Connection) -> Result<Vec<Head>, Stop> {
+        let mut statement = conn.prepare("SELECT epoch, seq, json FROM heads ORDER BY rowid")?;
+        let mut rows = statement.query([])?;
+        let mut heads = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (epoch, seq, json): (String, u64, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            match serde_json::from_str::<Head>(&json) {
+                Ok(head) if head.epoch == epoch && head.seq == seq => heads.push(head),
+                _ => return self.stop(&epoch, seq, "a signed head can't be read"),
+            }
+        }
+        Ok(heads)
+    }
+
+    fn head(&mut self, epoch: &Epoch, head: &Head) -> Result<(), Stop> {
+        let ours = head.stream == epoch.stream && head.public_key == hex(&self.device.public_key());
+        if !ours || !is_signed(head) {
+            return self.stop(&head.epoch, head.seq, "the signature of a head is not this device's");
+        }
+        let hashes = &self.passed[&epoch.epoch].hashes;
+        let hash = usize::try_from(head.seq).ok().and_then(|seq| hashes.get(seq));
+        match hash {
+            Some(hash) if *hash == head.hash => {}
+            Some(_) => return self.stop(&head.epoch, head.seq, "the chain differs from a signed head"),
+            None => {
+                let first_missing = hashes.len() as u64;
+                return self.stop(&head.epoch, first_missing, "the event is missing, a signed head covers it");
+            }
+        }
+        self.report.heads += 1;
+        self.report.signed_through = self.report.signed_through.max(head.seq);
+        Ok(())
+    }
+
+    /// Finds rows that belong to nothing.
+    fn strays(&self, conn: &Connection, known: &HashSet<&str>) -> Result<(), Stop> {
+        let mut statement = conn.prepare("SELECT DISTINCT epoch FROM events")?;
+        for epoch in statement.query_map([], |row| row.get::<_, String>(0))? {
+            let epoch = epoch?;
+            if !known.contains(epoch.as_str()) {
+                return self.stop(&epoch, 1, "events of an epoch that the spool does not know");
+            }
+        }
+        let stray: u64 = conn.query_row(
+            "SELECT count(*) FROM contents WHERE NOT EXISTS (SELECT 1 FROM events WHERE id = contents.event)",
+            [],
+            |row| row.get(0),
+        )?;
+        if stray > 0 { self.stop("", 0, "there are contents of events that the spool does not have") } else { Ok(()) }
+    }
+}
+
+/// Whether the file is to blame: torn pages, or values of another kind than we write.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    match error {
+        rusqlite::Error::SqliteFailure(failure, _) => matches!(failure.code, DatabaseCorrupt | NotADatabase),
+        _ => true,
+    }
+}
+
+fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    Ok(Row {
+        seq: row.get(0)?,
+        hash: row.get(1)?,
+        stream: row.get(2)?,
+        id: row.get(3)?,
+        event_type: row.get(4)?,
+        time: row.get(5)?,
+        subject: row.get(6)?,
+        bytes: row.get(7)?,
+    })
+}
+
+/// Whether the columns say what the bytes say. Answers are looked up by columns.
+fn repeats(row: &Row) -> bool {
+    let Ok(event) = EventBytes::parse(row.bytes.as_bytes()) else { return false };
+    event.header().is_ok_and(|header| {
+        header.id.to_string() == row.id
+            && header.event_type == row.event_type
+            && header.time.to_string() == row.time
+            && header.subject == row.subject
+    })
+}
+
+/// Returns name and `kept` of every text an event says was kept, whatever its type.
+fn commitments(bytes: &str) -> Vec<(String, String)> {
+    let Ok(event) = serde_json::from_str::<serde_json::Value>(bytes) else { return Vec::new() };
+    let Some(contents) = event["data"]["content"].as_object() else { return Vec::new() };
+    let kept = |slot: &serde_json::Value| slot["kept"].as_str().map(str::to_owned);
+    contents.iter().filter_map(|(name, slot)| Some((name.clone(), kept(slot)?))).collect()
+}
