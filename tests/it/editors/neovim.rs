@@ -99,8 +99,8 @@ fn drive(world: &World, file: &Path) -> Value {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
     let here = root.join("tests/it/editors");
     let report = world.path().join("report.json");
-    let scenario =
-        [&report, &root.join("editors/neovim"), &here.join("hand_made.jsonl"), file].map(|path| path.to_str().unwrap());
+    let scenario = [report.clone(), root.join("editors/neovim"), here.join("hand_made.jsonl"), file.to_owned()]
+        .map(|path| path.into_os_string().into_string().unwrap());
     let programs = Path::new(env!("CARGO_BIN_EXE_countersign")).parent().unwrap().to_owned();
     let search = std::env::var_os("PATH").unwrap_or_default();
     let search = std::env::join_paths(std::iter::once(programs).chain(std::env::split_paths(&search))).unwrap();
