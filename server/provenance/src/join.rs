@@ -150,6 +150,11 @@ pub enum Outcome {
     Accepted(Accepted),
     /// Its end, or an act taken back.
     Rejected(Rejected),
+    /// Nothing more will be said about a suggestion.
+    Forgotten {
+        /// Its number.
+        key: u64,
+    },
     /// Something that could not be followed.
     Degraded {
         /// Why, in a few fixed words.
@@ -612,6 +617,7 @@ impl Joiner {
                 for id in gone.ids {
                     self.by_id.remove(&id);
                 }
+                self.outcomes.push(Outcome::Forgotten { key });
             }
         }
     }

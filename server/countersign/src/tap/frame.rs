@@ -10,7 +10,7 @@
 use serde::de::IgnoredAny;
 
 /// A larger body is passed over; only its length is reported.
-pub const BODY_BYTES_MAX: usize = 8 << 20;
+pub(crate) const BODY_BYTES_MAX: usize = 8 << 20;
 
 /// A header line, or a line that is no JSON, is given up after this many bytes.
 const LINE_BYTES_MAX: usize = 8 << 10;
@@ -20,7 +20,7 @@ const LENGTH: &[u8] = b"content-length:";
 
 /// What was found in the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Frame {
+pub(crate) enum Frame {
     /// One JSON value.
     Message(Vec<u8>),
     /// Bytes that are no message, passed over.
@@ -37,7 +37,7 @@ pub enum Frame {
 
 /// Reads one direction of one stream.
 #[derive(Debug, Default)]
-pub struct Decoder {
+pub(crate) struct Decoder {
     buffer: Vec<u8>,
     /// Everything before this byte of the buffer is done with.
     at: usize,
@@ -63,12 +63,12 @@ enum State {
 
 impl Decoder {
     /// Makes a decoder at the start of a stream.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Decoder::default()
     }
 
     /// Takes the next bytes of the stream. Read [`Decoder::next_frame`] until it returns nothing.
-    pub fn push(&mut self, chunk: &[u8]) {
+    pub(crate) fn push(&mut self, chunk: &[u8]) {
         if self.at > 0 && (self.at == self.buffer.len() || self.at >= self.buffer.len() / 2) {
             self.buffer.drain(..self.at);
             self.at = 0;
@@ -77,7 +77,7 @@ impl Decoder {
     }
 
     /// Returns the next thing found, or nothing until more bytes come.
-    pub fn next_frame(&mut self) -> Option<Frame> {
+    pub(crate) fn next_frame(&mut self) -> Option<Frame> {
         loop {
             let step = match self.state {
                 State::Start => self.start(),
@@ -95,7 +95,7 @@ impl Decoder {
     }
 
     /// Returns what is left when the stream has ended: an unfinished frame is malformed.
-    pub fn finish(mut self) -> Option<Frame> {
+    pub(crate) fn finish(mut self) -> Option<Frame> {
         let rest = self.rest().len();
         match self.state {
             State::SkipBody { length, .. } => Some(Frame::Oversized { bytes: length }),

@@ -129,6 +129,7 @@ fn print(outcome: &Outcome) -> String {
             let undoes = r.undoes.map_or(String::new(), |act| format!(" of #{act}"));
             format!("rejected {}#{} {:?}{undoes} {:?} {}", r.key, r.act, r.reason, r.how, r.rule.unwrap_or(""))
         }
+        Outcome::Forgotten { key } => format!("forgotten {key}"),
         Outcome::Degraded { reason, detail, .. } => format!("degraded {reason} {}", detail.as_deref().unwrap_or("")),
     }
 }
@@ -577,7 +578,7 @@ mod properties {
                             prop_assert_eq!(r.act, *act + 1);
                             (*act, *over) = (r.act, true);
                         }
-                        Outcome::Degraded { .. } => {}
+                        Outcome::Forgotten { .. } | Outcome::Degraded { .. } => {}
                     }
                 }
             }

@@ -1,0 +1,134 @@
+//! The standard: document synchronisation and `textDocument/inlineCompletion` of LSP 3.18.
+
+use countersign_event::facts::{Position, Range};
+use countersign_provenance::join::{Item, Observation};
+use countersign_provenance::text::Change;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{copilot, snippet};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DidOpen {
+    text_document: OpenedDocument,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OpenedDocument {
+    uri: String,
+    #[serde(default)]
+    language_id: String,
+    text: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DidChange {
+    text_document: DocumentId,
+    content_changes: Vec<ContentChange>,
+}
+
+#[derive(Deserialize)]
+struct ContentChange {
+    #[serde(default)]
+    range: Option<Range>,
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct DocumentId {
+    uri: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DocumentOnly {
+    text_document: DocumentId,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DocumentPosition {
+    text_document: DocumentId,
+    position: Position,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Answer {
+    List { items: Vec<InlineItem> },
+    Bare(Vec<InlineItem>),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct InlineItem {
+    insert_text: InsertText,
+    #[serde(default)]
+    range: Option<Range>,
+    #[serde(default)]
+    command: Option<copilot::Command>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum InsertText {
+    Plain(String),
+    Snippet { value: String },
+}
+
+/// A document was opened. A message we can't read means that its texts can't be followed.
+pub(super) fn did_open(params: &RawValue) -> Option<Observation> {
+    Some(match serde_json::from_str::<DidOpen>(params.get()) {
+        Ok(DidOpen { text_document: OpenedDocument { uri, language_id, text } }) => {
+            Observation::Opened { uri, language: language_id, text }
+        }
+        Err(_) => Observation::Lost,
+    })
+}
+
+pub(super) fn did_change(params: &RawValue) -> Option<Observation> {
+    Some(match serde_json::from_str::<DidChange>(params.get()) {
+        Ok(change) => Observation::Changed {
+            uri: change.text_document.uri,
+            changes: change
+                .content_changes
+                .into_iter()
+                .map(|change| Change { range: change.range, text: change.text })
+                .collect(),
+        },
+        Err(_) => Observation::Lost,
+    })
+}
+
+pub(super) fn did_close(params: &RawValue) -> Option<Observation> {
+    let closed: DocumentOnly = serde_json::from_str(params.get()).ok()?;
+    Some(Observation::Closed { uri: closed.text_document.uri })
+}
+
+/// Returns the document and cursor of a request.
+pub(super) fn position_of(params: &RawValue) -> Option<(String, Position)> {
+    let at: DocumentPosition = serde_json::from_str(params.get()).ok()?;
+    Some((at.text_document.uri, at.position))
+}
+
+/// Reads the items of an answer; `None` for what is no answer.
+pub(super) fn items(result: &RawValue) -> Option<Vec<Item>> {
+    let items = match serde_json::from_str::<Answer>(result.get()).ok()? {
+        Answer::List { items } | Answer::Bare(items) => items,
+    };
+    Some(items.into_iter().map(item).collect())
+}
+
+fn item(item: InlineItem) -> Item {
+    let (text, plain) = match item.insert_text {
+        InsertText::Plain(text) => (text, None),
+        InsertText::Snippet { value } => {
+            let plain = snippet::expand(&value);
+            (value, Some(plain))
+        }
+    };
+    Item { id: item.command.as_ref().and_then(copilot::Command::suggestion), text, plain, range: item.range }
+}

@@ -1,0 +1,198 @@
+use countersign_event::facts::{How, Position, Range};
+use countersign_provenance::join::{Item, NamedModel};
+use serde_json::json;
+
+use super::*;
+
+fn client(decoder: &mut Decoder, message: serde_json::Value) -> Vec<Seen> {
+    decoder.message(Direction::ToServer, message.to_string().as_bytes())
+}
+
+fn server(decoder: &mut Decoder, message: serde_json::Value) -> Vec<Seen> {
+    decoder.message(Direction::ToEditor, message.to_string().as_bytes())
+}
+
+fn ask(decoder: &mut Decoder, id: serde_json::Value) {
+    let asked = client(
+        decoder,
+        json!({"id": id, "method": "textDocument/inlineCompletion", "params": {
+            "textDocument": {"uri": "file:///a"}, "position": {"line": 1, "character": 2}, "context": {"triggerKind": 2}}}),
+    );
+    assert!(matches!(asked.as_slice(), [Seen::Observed(Observation::Asked { .. })]), "{asked:?}");
+}
+
+fn answered(seen: Vec<Seen>) -> (Vec<Item>, Option<NamedModel>) {
+    match seen.into_iter().next() {
+        Some(Seen::Observed(Observation::Answered { items, model, .. })) => (items, model),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn log(decoder: &mut Decoder, request: &str) {
+    let message = format!(
+        "[fetchCompletions] Request {request} at <https://x.test/v1/engines/gpt-41-copilot/completions> finished with 200 status after 6ms"
+    );
+    server(decoder, json!({"method": "window/logMessage", "params": {"type": 3, "message": message}}));
+}
+
+#[test]
+fn an_answer_may_be_a_list_a_bare_array_null_or_an_error() {
+    let item =
+        json!({"insertText": "x", "range": {"start": {"line": 1, "character": 0}, "end": {"line": 1, "character": 2}}});
+    let range = Range { start: Position { line: 1, character: 0 }, end: Position { line: 1, character: 2 } };
+    let expected = vec![Item { id: None, text: "x".into(), plain: None, range: Some(range) }];
+    let mut decoder = Decoder::new();
+    for result in [json!({"items": [item]}), json!([item])] {
+        ask(&mut decoder, json!(1));
+        assert_eq!(answered(server(&mut decoder, json!({"id": 1, "result": result}))).0, expected);
+    }
+    for (answer, n) in [
+        (json!({"id": 1, "result": null}), 3),
+        (json!({"id": 1, "error": {"code": 1000, "message": "NotSignedIn"}}), 4),
+        (json!({"id": 1, "result": {"odd": true}}), 5),
+    ] {
+        ask(&mut decoder, json!(1));
+        assert_eq!(server(&mut decoder, answer), [Seen::Observed(Observation::Unanswered { request: n })]);
+    }
+}
+
+#[test]
+fn a_snippet_is_kept_as_offered_and_as_it_would_enter() {
+    let mut decoder = Decoder::new();
+    ask(&mut decoder, json!("a"));
+    let answer = json!({"id": "a", "result": {"items": [{"insertText": {"kind": "snippet", "value": "f(${1:x})"}}]}});
+    let (items, _) = answered(server(&mut decoder, answer));
+    assert_eq!(items[0].text, "f(${1:x})");
+    assert_eq!(items[0].plain.as_deref(), Some("f(x)"));
+}
+
+#[test]
+fn ids_of_the_two_directions_and_of_two_kinds_are_kept_apart() {
+    let mut decoder = Decoder::new();
+    ask(&mut decoder, json!(7));
+    // The server asks with the same number, the client answers that; then a string that looks alike.
+    assert_eq!(server(&mut decoder, json!({"id": 7, "method": "workspace/configuration", "params": {}})), []);
+    assert_eq!(client(&mut decoder, json!({"id": 7, "result": [{}]})), []);
+    assert_eq!(server(&mut decoder, json!({"id": "7", "result": {"items": []}})), []);
+    assert_eq!(answered(server(&mut decoder, json!({"id": 7, "result": {"items": []}}))).0, []);
+}
+
+#[test]
+fn the_model_is_the_last_call_between_question_and_answer() {
+    let mut decoder = Decoder::new();
+    log(&mut decoder, "before");
+    ask(&mut decoder, json!(1));
+    log(&mut decoder, "speculative");
+    log(&mut decoder, "own");
+    let (_, model) = answered(server(&mut decoder, json!({"id": 1, "result": {"items": []}})));
+    let model = model.unwrap();
+    assert_eq!(
+        (model.name.as_str(), model.request_id.as_deref(), model.how),
+        ("gpt-41-copilot", Some("own"), How::Observed)
+    );
+}
+
+#[test]
+fn a_model_that_may_belong_to_another_question_is_inferred() {
+    let mut decoder = Decoder::new();
+    ask(&mut decoder, json!(1));
+    ask(&mut decoder, json!(2));
+    log(&mut decoder, "whose");
+    let (_, model) = answered(server(&mut decoder, json!({"id": 1, "result": {"items": []}})));
+    assert_eq!(model.as_ref().map(|m| (m.how, m.request_id.clone())), Some((How::Inferred, None)));
+    ask(&mut decoder, json!(3));
+    let (_, model) = answered(server(&mut decoder, json!({"id": 3, "result": {"items": []}})));
+    assert_eq!(model.and_then(|m| m.rule), Some("latest_call_before_a_cached_answer"));
+}
+
+#[test]
+fn a_log_line_that_only_looks_alike_names_no_model() {
+    for message in [
+        "[fetchCompletions] Request a at <https://x/v1/engines/m/completions> finished with 500 status",
+        "[fetchCompletions] Request a at <https://x/v1/chat> finished with 200 status",
+        "[fetchCompletions] Request  at <https://x/engines//y> finished with 200 status",
+        "he said: [fetchCompletions] Request a at <https://x/engines/m/y> finished with 200 status",
+    ] {
+        let mut decoder = Decoder::new();
+        ask(&mut decoder, json!(1));
+        server(&mut decoder, json!({"method": "window/logMessage", "params": {"type": 3, "message": message}}));
+        assert_eq!(answered(server(&mut decoder, json!({"id": 1, "result": {"items": []}}))).1, None, "{message}");
+    }
+}
+
+#[test]
+fn the_messages_of_both_sets_are_understood() {
+    let item = json!({"item": {"command": {"title": "t", "command": "github.copilot.didAcceptCompletionItem", "arguments": ["u"]}}, "acceptedLength": 3});
+    let id = || "u".to_owned();
+    for (method, params, expected) in [
+        ("textDocument/didShowCompletion", item.clone(), Observation::Shown { id: id() }),
+        ("textDocument/didPartiallyAcceptCompletion", item, Observation::AcceptedExplicitly { id: id(), whole: false }),
+        (
+            "workspace/executeCommand",
+            json!({"command": "github.copilot.didAcceptCompletionItem", "arguments": ["u"]}),
+            Observation::AcceptedExplicitly { id: id(), whole: true },
+        ),
+        ("notifyShown", json!({"uuid": "u"}), Observation::Shown { id: id() }),
+        (
+            "notifyAccepted",
+            json!({"uuid": "u", "acceptedLength": 9}),
+            Observation::AcceptedExplicitly { id: id(), whole: true },
+        ),
+        ("notifyRejected", json!({"uuids": ["u"]}), Observation::RejectedExplicitly { id: id() }),
+    ] {
+        let seen = client(&mut Decoder::new(), json!({"id": 1, "method": method, "params": params}));
+        assert_eq!(seen, [Seen::Observed(expected)], "{method}");
+    }
+    for other in ["github.copilot.didAcceptNextEditSuggestionItem", "github.copilot.finishDeviceFlow", "x.run"] {
+        let message =
+            json!({"id": 1, "method": "workspace/executeCommand", "params": {"command": other, "arguments": ["u"]}});
+        assert_eq!(client(&mut Decoder::new(), message), [], "{other}");
+    }
+}
+
+#[test]
+fn both_sides_are_named_and_the_encoding_is_the_servers() {
+    let mut decoder = Decoder::new();
+    client(
+        &mut decoder,
+        json!({"id": 1, "method": "initialize", "params": {"clientInfo": {"name": "Neovim", "version": "0.12.0"},
+            "initializationOptions": {"editorPluginInfo": {"name": "copilot.lua", "version": "2"}, "token": "hush"}}}),
+    );
+    let seen = server(
+        &mut decoder,
+        json!({"id": 1, "result": {"capabilities": {"positionEncoding": "utf-8"},
+            "serverInfo": {"name": "GitHub Copilot Language Server", "version": "1.5"}}}),
+    );
+    let [Seen::Named(names), Seen::Observed(Observation::Initialized { encoding })] = seen.as_slice() else {
+        panic!("{seen:?}")
+    };
+    assert_eq!(*encoding, Encoding::Utf8);
+    assert_eq!(names.tool, Some("copilot"));
+    assert_eq!(names.client.as_ref().unwrap().to_string(), "Neovim 0.12.0");
+    assert_eq!(names.plugin.as_ref().unwrap().name, "copilot.lua");
+    assert!(!format!("{decoder:?}").contains("hush"));
+}
+
+#[test]
+fn an_edit_that_cannot_be_read_means_that_texts_are_lost() {
+    let mut decoder = Decoder::new();
+    let seen =
+        client(&mut decoder, json!({"method": "textDocument/didChange", "params": {"textDocument": {"uri": 3}}}));
+    assert_eq!(seen, [Seen::Observed(Observation::Lost)]);
+}
+
+#[test]
+fn requests_that_are_never_answered_do_not_pile_up() {
+    let mut decoder = Decoder::new();
+    for id in 0..5000 {
+        ask(&mut decoder, json!(id));
+    }
+    assert!(decoder.open.len() <= MAX_OPEN);
+}
+
+#[test]
+fn what_is_no_message_is_passed_over() {
+    for body in ["[0,{\"event\":1}]", "3", "{\"method\":3}", "{\"id\":1,\"id\":2}", "{}", "\"x\""] {
+        assert_eq!(Decoder::new().message(Direction::ToServer, body.as_bytes()), [], "{body}");
+    }
+}

@@ -1,0 +1,392 @@
+//! One tapped session: from chunks to records.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::time::Duration;
+
+use countersign_event::Timestamp;
+use countersign_event::content::ContentName;
+use countersign_event::facts::{Absent, Fact, How, IntegrationPath, Model, Output, PathKind, Place, Range, Transport};
+use countersign_event::payload::capture::{Degraded, Started, Stopped};
+use countersign_event::payload::suggestion::{self, Dwell, Entered, Shown};
+use countersign_event::payload::{Circumstances, Payload};
+use countersign_provenance::distance::distance;
+use countersign_provenance::join::{Accepted, Joiner, Observation, Offered, Outcome, Rejected};
+
+use super::FLUSH;
+use super::decode::{Decoder, Direction, Names, Seen};
+use super::frame::{self, Frame};
+use super::pump::Chunk;
+use crate::recorder::{Record, Recorder};
+use crate::shell::{Shell, now};
+
+/// Dwell is recorded for suggestions of at least so many lines.
+const DWELL_LINES: u64 = 10;
+/// A server that has not named itself by then is recorded without its name.
+const NAME_WAIT_MS: i64 = 5_000;
+
+/// A session before its recorder is there.
+pub(super) struct Session {
+    tool: Option<String>,
+    program: String,
+}
+
+impl Session {
+    /// Prepares a session of a command; `tool` is what the caller says it is.
+    pub(super) fn new(tool: Option<String>, command: &[OsString]) -> Self {
+        let program = command.first().map(OsString::as_os_str).map(stem).unwrap_or_default();
+        Session { tool, program }
+    }
+
+    /// Begins to record.
+    pub(super) fn begin(self, shell: &Shell) -> Running {
+        let recorder = Recorder::start(shell);
+        Running {
+            session: recorder.mint().to_string(),
+            recorder,
+            tool: self.tool,
+            program: self.program,
+            names: Names::default(),
+            began: now(),
+            is_started: false,
+            frames: [frame::Decoder::new(), frame::Decoder::new()],
+            decoder: Decoder::new(),
+            joiner: Joiner::new(),
+            suggestions: HashMap::new(),
+            degraded: Vec::new(),
+        }
+    }
+}
+
+fn stem(program: &OsStr) -> String {
+    Path::new(program).file_stem().unwrap_or(program).to_string_lossy().into_owned()
+}
+
+/// A session that is being recorded.
+pub(super) struct Running {
+    recorder: Recorder,
+    /// Ours around the server's run: the wire has none.
+    session: String,
+    tool: Option<String>,
+    program: String,
+    names: Names,
+    began: Timestamp,
+    is_started: bool,
+    frames: [frame::Decoder; 2],
+    decoder: Decoder,
+    joiner: Joiner,
+    suggestions: HashMap<u64, Suggestion>,
+    /// What could not be seen, by reason and detail: how often since the last event about it.
+    degraded: Vec<Trouble>,
+}
+
+struct Suggestion {
+    contribution: String,
+    offered: Offered,
+}
+
+struct Trouble {
+    reason: &'static str,
+    detail: Option<String>,
+    count: u64,
+}
+
+/// The end of a session; one record is still to be made.
+pub(super) struct Ending {
+    recorder: Recorder,
+    path: IntegrationPath,
+}
+
+impl Running {
+    /// Takes the next chunk.
+    pub(super) fn chunk(&mut self, chunk: &Chunk) {
+        let i = usize::from(chunk.direction == Direction::ToEditor);
+        if chunk.missed > 0 {
+            self.frames[i] = frame::Decoder::new();
+            self.unseen(chunk.at, chunk.direction, "overflow", chunk.missed);
+        }
+        self.frames[i].push(&chunk.bytes);
+        while let Some(frame) = self.frames[i].next_frame() {
+            self.frame(chunk.at, chunk.direction, frame);
+        }
+    }
+
+    /// Notices that time has passed.
+    pub(super) fn tick(&mut self) {
+        let now = now();
+        self.observe(now, Observation::Tick);
+        if now.millis_since(self.began) >= NAME_WAIT_MS {
+            self.start();
+        }
+    }
+
+    /// Returns how long nothing needs to be noticed.
+    pub(super) fn patience(&self) -> Duration {
+        let naming = (!self.is_started).then(|| Timestamp::from_millis(self.began.as_millis() + NAME_WAIT_MS));
+        let next = naming.into_iter().chain(self.joiner.deadline()).min();
+        next.map_or(Duration::MAX, |next| Duration::from_millis(next.millis_since(now()) as u64))
+    }
+
+    /// Ends the session: every offer has its end now.
+    pub(super) fn end(mut self, missed: u64) -> Ending {
+        let at = now();
+        for (i, direction) in [Direction::ToServer, Direction::ToEditor].into_iter().enumerate() {
+            if let Some(frame) = std::mem::take(&mut self.frames[i]).finish() {
+                self.frame(at, direction, frame);
+            }
+        }
+        if missed > 0 {
+            self.degraded(at, "overflow", None, None, missed);
+        }
+        self.observe(at, Observation::Ended);
+        self.start();
+        for trouble in std::mem::take(&mut self.degraded) {
+            self.tell_degraded(at, trouble.reason, trouble.detail, None, trouble.count);
+        }
+        Ending { path: self.path(None), recorder: self.recorder }
+    }
+
+    fn frame(&mut self, at: Timestamp, direction: Direction, frame: Frame) {
+        let body = match frame {
+            Frame::Message(body) => body,
+            Frame::Malformed { .. } => return self.unseen(at, direction, "malformed_frame", 1),
+            Frame::Oversized { .. } => return self.unseen(at, direction, "oversized_message", 1),
+        };
+        for seen in self.decoder.message(direction, &body) {
+            match seen {
+                Seen::Observed(observation) => self.observe(at, observation),
+                Seen::Named(names) => {
+                    self.names = names;
+                    if self.names.server.is_some() {
+                        self.start();
+                    }
+                }
+                Seen::NotFollowed(what) => self.degraded(at, "not_followed", Some(what.to_owned()), None, 1),
+            }
+        }
+    }
+
+    /// Something in the stream was not seen. If it came from the editor, it may have been an edit.
+    fn unseen(&mut self, at: Timestamp, direction: Direction, reason: &'static str, count: u64) {
+        let from = match direction {
+            Direction::ToServer => {
+                self.observe(at, Observation::Lost);
+                "editor"
+            }
+            Direction::ToEditor => "server",
+        };
+        self.degraded(at, reason, Some(format!("from the {from}")), None, count);
+    }
+
+    fn observe(&mut self, at: Timestamp, observation: Observation) {
+        for outcome in self.joiner.handle(at, observation) {
+            match outcome {
+                Outcome::Offered(offered) => self.offered(at, offered),
+                Outcome::Accepted(accepted) => self.accepted(accepted),
+                Outcome::Rejected(rejected) => self.rejected(&rejected),
+                Outcome::Forgotten { key } => drop(self.suggestions.remove(&key)),
+                Outcome::Degraded { reason, uri, detail } => self.degraded(at, reason, detail, uri, 1),
+            }
+        }
+    }
+
+    // Records
+
+    fn offered(&mut self, at: Timestamp, offered: Offered) {
+        self.start();
+        let contribution = self.recorder.mint().to_string();
+        let payload = Payload::SuggestionOffered(suggestion::Offered {
+            how: How::Observed,
+            contribution: contribution.clone(),
+            alternative: offered.alternative,
+            model: model(&offered),
+            prompt: Fact::absent(Absent::NotOnWire),
+            output: Fact::observed(Output::of(&offered.text)),
+            person: Fact::absent(Absent::NotOnWire),
+            path: Fact::observed(self.path(Some(&offered))),
+            place: place(&offered, offered.range),
+            content: Default::default(),
+            circumstances: Circumstances::default(),
+        });
+        self.record(at, &contribution, payload, &offered.text, None);
+        self.suggestions.insert(offered.key, Suggestion { contribution, offered });
+    }
+
+    fn accepted(&mut self, accepted: Accepted) {
+        let Some(Suggestion { contribution, offered }) = self.suggestions.get(&accepted.key) else { return };
+        let output = Output::of(&offered.text);
+        let dwell = accepted.shown.filter(|_| output.lines >= DWELL_LINES);
+        let inserted = accepted.inserted.as_ref();
+        // Where no edit was seen, the message is all we have: it says that the offer entered as it was.
+        let mut distance = distance(&accepted.earlier, inserted.unwrap_or(&accepted.earlier));
+        distance.exact &= inserted.is_some();
+        let payload = Payload::SuggestionAccepted(suggestion::Accepted {
+            how: accepted.how,
+            contribution: contribution.clone(),
+            act: accepted.act,
+            extent: accepted.extent,
+            gesture: accepted.gesture,
+            rule: accepted.rule.map(str::to_owned),
+            confidence: accepted.confidence,
+            model: model(offered),
+            prompt: Fact::absent(Absent::NotOnWire),
+            output: Fact::observed(output),
+            person: Fact::absent(Absent::NotOnWire),
+            path: Fact::observed(self.path(Some(offered))),
+            place: place(offered, accepted.range.or(offered.range)),
+            entered: accepted
+                .entered
+                .iter()
+                .map(|(range, text)| Entered {
+                    range: *range,
+                    bytes: text.len() as u64,
+                    digest: self.recorder.entered_digest(text),
+                })
+                .collect(),
+            distance,
+            shown: match accepted.shown {
+                Some(at) => Fact::reported(Shown { at }),
+                None => Fact::absent(Absent::NotOnWire),
+            },
+            dwell: dwell.map(|shown| Dwell::of_millis(accepted.at.millis_since(shown))),
+            content: Default::default(),
+            circumstances: Circumstances::default(),
+        });
+        self.record(accepted.at, contribution, payload, &offered.text, accepted.inserted);
+    }
+
+    fn rejected(&self, rejected: &Rejected) {
+        let Some(Suggestion { contribution, offered }) = self.suggestions.get(&rejected.key) else { return };
+        let payload = Payload::SuggestionRejected(suggestion::Rejected {
+            how: rejected.how,
+            contribution: contribution.clone(),
+            act: rejected.act,
+            reason: rejected.reason,
+            undoes: rejected.undoes,
+            rule: rejected.rule.map(str::to_owned),
+            model: model(offered),
+            output: Fact::observed(Output::of(&offered.text)),
+            person: Fact::absent(Absent::NotOnWire),
+            path: Fact::observed(self.path(Some(offered))),
+            place: place(offered, offered.range),
+            content: Default::default(),
+        });
+        self.record(rejected.at, contribution, payload, &offered.text, None);
+    }
+
+    fn record(&self, at: Timestamp, contribution: &str, payload: Payload, output: &str, inserted: Option<String>) {
+        let mut texts = vec![(ContentName::Output, output.to_owned())];
+        texts.extend(inserted.map(|inserted| (ContentName::Accepted, inserted)));
+        let subject = Some(contribution.to_owned());
+        self.recorder.record(Record { at, subject, payload, texts, output_bytes: output.len() as u64 });
+    }
+
+    /// Records that we listen, once, as soon as we know to whom.
+    fn start(&mut self) {
+        if std::mem::replace(&mut self.is_started, true) {
+            return;
+        }
+        let client = match (&self.names.client, &self.names.plugin) {
+            (Some(client), Some(plugin)) => Some(format!("{client} ({plugin})")),
+            (Some(program), None) | (None, Some(program)) => Some(program.to_string()),
+            (None, None) => None,
+        };
+        let path = self.path(None);
+        let subject = path.tool.clone().unwrap_or_default();
+        let payload = Payload::CaptureStarted(Started {
+            how: How::Observed,
+            path: Fact::observed(path),
+            countersign: env!("CARGO_PKG_VERSION").to_owned(),
+            client,
+        });
+        self.recorder.record(Record::light(self.began, subject, payload));
+    }
+
+    /// Records the first trouble of a kind at once, and counts the rest of it until the end.
+    fn degraded(
+        &mut self,
+        at: Timestamp,
+        reason: &'static str,
+        detail: Option<String>,
+        uri: Option<String>,
+        count: u64,
+    ) {
+        // Kinds are few; a stream that makes them many is told by its reason alone.
+        let detail = detail.filter(|_| self.degraded.len() < 64);
+        match self.degraded.iter_mut().find(|trouble| trouble.reason == reason && trouble.detail == detail) {
+            Some(trouble) => trouble.count += count,
+            None => {
+                self.degraded.push(Trouble { reason, detail: detail.clone(), count: 0 });
+                self.tell_degraded(at, reason, detail, uri, count);
+            }
+        }
+    }
+
+    fn tell_degraded(&self, at: Timestamp, reason: &str, detail: Option<String>, uri: Option<String>, count: u64) {
+        if count == 0 {
+            return;
+        }
+        let path = self.path(None);
+        let subject = uri.clone().or_else(|| path.tool.clone()).unwrap_or_default();
+        let payload = Payload::CaptureDegraded(Degraded {
+            how: How::Observed,
+            path: Fact::observed(path),
+            reason: reason.to_owned(),
+            detail,
+            count,
+            uri,
+        });
+        self.recorder.record(Record::light(at, subject, payload));
+    }
+
+    fn path(&self, offered: Option<&Offered>) -> IntegrationPath {
+        let server = self.names.server.as_ref();
+        let tool = self
+            .tool
+            .clone()
+            .or_else(|| self.names.tool.map(str::to_owned))
+            .or_else(|| server.map(|server| server.name.clone()))
+            .unwrap_or_else(|| self.program.clone());
+        let model = offered.and_then(|offered| offered.model.as_ref());
+        IntegrationPath {
+            tool: Some(tool),
+            version: server.and_then(|server| server.version.clone()),
+            session: Some(self.session.clone()),
+            request_id: model.and_then(|model| model.request_id.clone()),
+            ..IntegrationPath::new(PathKind::Ide, Transport::Tap)
+        }
+    }
+}
+
+/// The wire names the model that was asked; what answered stands nowhere on it.
+fn model(offered: &Offered) -> Fact<Model> {
+    let Some(named) = &offered.model else { return Fact::absent(Absent::NotOnWire) };
+    let model = Model { requested: Some(named.name.clone()), ..Model::default() };
+    match (named.rule, named.confidence) {
+        (Some(rule), Some(confidence)) => Fact::inferred(model, rule, confidence),
+        _ => Fact::known(model, named.how),
+    }
+    .without(Absent::NotOnWire)
+}
+
+fn place(offered: &Offered, range: Option<Range>) -> Place {
+    Place { uri: Some(offered.uri.clone()), range, language: offered.language.clone(), ..Place::default() }
+}
+
+impl Ending {
+    /// Records the end and waits for the spool.
+    pub(super) fn finish(self, status: i32) {
+        let subject = self.path.tool.clone().unwrap_or_default();
+        let payload = Payload::CaptureStopped(Stopped {
+            how: How::Observed,
+            path: Fact::observed(self.path),
+            reason: "child_exited".to_owned(),
+            status: Some(status),
+        });
+        self.recorder.record(Record::light(now(), subject, payload));
+        if let Err(failure) = self.recorder.close(FLUSH) {
+            tracing::error!("not everything was recorded: {}", failure.message());
+        }
+    }
+}
