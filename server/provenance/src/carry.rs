@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use crate::spans::{Origin, Spans};
 use crate::tokens;
-use align::{Lines, Pair};
+use align::{Keys, Lines, Pair};
 
 /// A text whose writers are known.
 #[derive(Clone, Copy, Debug)]
@@ -37,14 +37,15 @@ pub fn carry(known: &[Known<'_>], text: &str) -> Spans {
     if let Some(same) = known.iter().find(|known| known.text == text) {
         return same.spans.clone();
     }
-    let new = Lines::of(text);
+    let mut keys = Keys::default();
+    let new = Lines::of(text, &mut keys);
     let mut open = vec![true; new.len()];
     let mut pieces: Vec<(Range<usize>, Origin)> = Vec::new();
     for (tier, known) in known.iter().enumerate() {
         if !open.contains(&true) {
             break;
         }
-        let old = Lines::of(known.text);
+        let old = Lines::of(known.text, &mut keys);
         let mut pairs = align::align(&old, &new);
         if tier > 0 {
             pairs = align::strong_runs(&new, &pairs, &open);

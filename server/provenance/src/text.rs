@@ -62,19 +62,24 @@ impl Text {
     /// # Errors
     /// A line past the end, or a position inside a character.
     pub fn byte_at(&self, position: facts::Position, encoding: Encoding) -> Result<usize, ChangeError> {
+        self.locate(position, encoding).map(|place| place.byte)
+    }
+
+    fn locate(&self, position: facts::Position, encoding: Encoding) -> Result<Place, ChangeError> {
         let lines = self.line_count();
         let line = position.line as usize;
         if line == lines && position.character == 0 {
-            return Ok(self.len_bytes());
+            return Ok(Place { byte: self.len_bytes(), char: self.rope.len_chars() });
         }
         if line >= lines {
             return Err(ChangeError::LinePastEnd { line: line as u64, lines: lines as u64 });
         }
-        let column = encoding.column_to_byte(self.rope.line(line), position.character as usize);
-        match column {
-            Some(column) => Ok(self.rope.line_to_byte(line) + column),
-            None => Err(ChangeError::InsideCharacter { position }),
-        }
+        let content = self.rope.line(line);
+        let column = encoding
+            .column_to_byte(content, position.character as usize)
+            .ok_or(ChangeError::InsideCharacter { position })?;
+        let char = if content.len_chars() == content.len_bytes() { column } else { content.byte_to_char(column) };
+        Ok(Place { byte: self.rope.line_to_byte(line) + column, char: self.rope.line_to_char(line) + char })
     }
 
     /// Returns the position of a byte; of its character's first byte if it stands inside one.
@@ -122,18 +127,18 @@ impl Text {
     /// # Errors
     /// A range that does not fit the text; then nothing has changed.
     pub fn apply(&mut self, change: &Change, encoding: Encoding) -> Result<Vec<Edit>, ChangeError> {
-        let replaced = match change.range {
+        let (start, end) = match change.range {
             Some(range) => {
-                let start = self.byte_at(range.start, encoding)?;
-                let end = self.byte_at(range.end, encoding)?;
-                if start > end {
+                let start = self.locate(range.start, encoding)?;
+                let end = if range.end == range.start { start } else { self.locate(range.end, encoding)? };
+                if start.byte > end.byte {
                     return Err(ChangeError::Reversed { range });
                 }
-                start..end
+                (start, end)
             }
-            None => 0..self.len_bytes(),
+            None => (Place::default(), Place { byte: self.len_bytes(), char: self.rope.len_chars() }),
         };
-        Ok(self.replace(replaced, &change.text))
+        Ok(self.replace_between(start, end, &change.text))
     }
 
     /// Replaces bytes, as [`Text::apply`] does. A border inside a character moves to its start.
@@ -141,12 +146,16 @@ impl Text {
     /// # Panics
     /// If the range is reversed or ends past the end.
     pub fn replace(&mut self, replaced: Range<usize>, text: &str) -> Vec<Edit> {
-        let chars = self.rope.byte_to_char(replaced.start)..self.rope.byte_to_char(replaced.end);
-        if chars.is_empty() {
-            return self.splice(replaced.start, chars, text).into_iter().collect();
+        let [start, end] = [replaced.start, replaced.end].map(|byte| self.place(byte));
+        self.replace_between(start, end, text)
+    }
+
+    fn replace_between(&mut self, start: Place, end: Place, text: &str) -> Vec<Edit> {
+        if start.byte == end.byte {
+            return self.splice(start, end, text).into_iter().collect();
         }
-        let trimmed = change::trim(self.rope.slice(chars.clone()), text);
-        let old = replaced.start + trimmed.prefix..replaced.end - trimmed.suffix;
+        let trimmed = change::trim(self.rope.slice(start.char..end.char), text);
+        let old = start.byte + trimmed.prefix..end.byte - trimmed.suffix;
         let new = &text[trimmed.prefix..text.len() - trimmed.suffix];
         let hunks = if change::is_one_hunk(old.len(), new) {
             vec![(0..old.len(), 0..new.len())]
@@ -156,26 +165,37 @@ impl Text {
         let mut edits = Vec::with_capacity(hunks.len());
         let mut shift = old.start as isize;
         for (gone, come) in hunks {
-            let start = gone.start.wrapping_add_signed(shift);
-            let end = gone.end.wrapping_add_signed(shift);
-            let chars = self.rope.byte_to_char(start)..self.rope.byte_to_char(end);
+            let [start, end] = [gone.start, gone.end].map(|byte| self.place(byte.wrapping_add_signed(shift)));
             shift += come.len() as isize - gone.len() as isize;
-            edits.extend(self.splice(start, chars, &new[come]));
+            edits.extend(self.splice(start, end, &new[come]));
         }
         edits
     }
 
-    fn splice(&mut self, start: usize, chars: Range<usize>, text: &str) -> Option<Edit> {
-        let before = self.rope.len_bytes();
-        if !chars.is_empty() {
-            self.rope.remove(chars.clone());
+    fn splice(&mut self, start: Place, end: Place, text: &str) -> Option<Edit> {
+        let deleted = end.byte - start.byte;
+        if deleted > 0 {
+            self.rope.remove(start.char..end.char);
         }
-        let deleted = before - self.rope.len_bytes();
         if !text.is_empty() {
-            self.rope.insert(chars.start, text);
+            self.rope.insert(start.char, text);
         }
-        (deleted > 0 || !text.is_empty()).then_some(Edit { start, deleted, inserted: text.len() })
+        let edit = Edit { start: start.byte, deleted, inserted: text.len() };
+        (deleted > 0 || !text.is_empty()).then_some(edit)
     }
+
+    /// Returns the start of the character a byte is in.
+    fn place(&self, byte: usize) -> Place {
+        let char = self.rope.byte_to_char(byte);
+        Place { byte: self.rope.char_to_byte(char), char }
+    }
+}
+
+/// The same place as the rope counts and as everybody else does.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    byte: usize,
+    char: usize,
 }
 
 impl fmt::Display for Text {

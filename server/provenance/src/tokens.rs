@@ -109,3 +109,22 @@ pub(crate) fn align(old: &[u32], new: &[u32]) -> Vec<Run> {
     }
     runs
 }
+
+/// Returns the longest part of pairs, ordered by their second, in which the first grows too.
+pub(crate) fn longest_row(pairs: &[(usize, usize)]) -> Vec<(usize, usize)> {
+    let mut tails: Vec<usize> = Vec::new();
+    let mut before: Vec<Option<usize>> = vec![None; pairs.len()];
+    for (i, &(old, _)) in pairs.iter().enumerate() {
+        let at = tails.partition_point(|&tail| pairs[tail].0 < old);
+        before[i] = at.checked_sub(1).map(|at| tails[at]);
+        if at == tails.len() {
+            tails.push(i);
+        } else {
+            tails[at] = i;
+        }
+    }
+    let mut row: Vec<(usize, usize)> =
+        std::iter::successors(tails.last().copied(), |&i| before[i]).map(|i| pairs[i]).collect();
+    row.reverse();
+    row
+}

@@ -24,6 +24,41 @@ pub(super) struct Lines<'a> {
     text: &'a str,
     ranges: Vec<Range<usize>>,
     facts: Vec<LineFacts>,
+    keys: Vec<u32>,
+}
+
+/// Numbers lines so that those of equal tokens have equal numbers. Each different line is looked at
+/// once, however many texts it stands in.
+#[derive(Default)]
+pub(super) struct Keys<'a> {
+    lines: HashMap<&'a str, (u32, LineFacts)>,
+    tokens: HashMap<String, u32>,
+    tight: String,
+}
+
+impl<'a> Keys<'a> {
+    fn of(&mut self, line: &'a str) -> (u32, LineFacts) {
+        if let Some(known) = self.lines.get(line) {
+            return *known;
+        }
+        let tokens = tokens::split(line);
+        self.tight.clear();
+        for token in &tokens {
+            self.tight.push_str(&line[token.clone()]);
+            self.tight.push(' ');
+        }
+        let key = match self.tokens.get(&self.tight) {
+            Some(key) => *key,
+            None => {
+                let next = self.tokens.len() as u32;
+                self.tokens.insert(self.tight.clone(), next);
+                next
+            }
+        };
+        let found = (key, LineFacts::of(line, &tokens));
+        self.lines.insert(line, found);
+        found
+    }
 }
 
 /// What a line weighs.
@@ -43,10 +78,10 @@ pub(super) struct Pair {
 }
 
 impl<'a> Lines<'a> {
-    pub(super) fn of(text: &'a str) -> Self {
+    pub(super) fn of(text: &'a str, keys: &mut Keys<'a>) -> Self {
         let ranges = lines_of(text);
-        let facts = ranges.iter().map(|range| LineFacts::of(&text[range.clone()])).collect();
-        Lines { text, ranges, facts }
+        let (keys, facts) = ranges.iter().map(|range| keys.of(&text[range.clone()])).unzip();
+        Lines { text, ranges, facts, keys }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -68,8 +103,7 @@ impl<'a> Lines<'a> {
 }
 
 impl LineFacts {
-    fn of(line: &str) -> Self {
-        let tokens = tokens::split(line);
+    fn of(line: &str, tokens: &[Range<usize>]) -> Self {
         let is_word =
             |token: &&Range<usize>| line[token.start..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
         LineFacts {
@@ -87,10 +121,9 @@ impl LineFacts {
     }
 }
 
-/// Aligns two texts. The pairs are in the order of the new text, each line in one pair at most.
+/// Aligns two texts whose lines were numbered together. The pairs are in the order of the new text, each line in one pair at most.
 pub(super) fn align(old: &Lines<'_>, new: &Lines<'_>) -> Vec<Pair> {
-    let (old_keys, new_keys) = keys(old, new);
-    let mut aligner = Aligner { old, new, old_keys: &old_keys, new_keys: &new_keys, found: Vec::new() };
+    let mut aligner = Aligner { old, new, old_keys: &old.keys, new_keys: &new.keys, found: Vec::new() };
     let mut gaps = vec![(0..old.len(), 0..new.len())];
     while let Some((o, n)) = gaps.pop() {
         aligner.gap(o, n, &mut gaps);
@@ -99,35 +132,6 @@ pub(super) fn align(old: &Lines<'_>, new: &Lines<'_>) -> Vec<Pair> {
     let mut found = aligner.found;
     found.sort_by_key(|pair| pair.new);
     found
-}
-
-/// Numbers the lines of two texts so that equal tokens have equal numbers.
-fn keys(old: &Lines<'_>, new: &Lines<'_>) -> (Vec<u32>, Vec<u32>) {
-    let mut known: HashMap<String, u32> = HashMap::new();
-    let mut of = |lines: &Lines<'_>| -> Vec<u32> {
-        let mut keys = Vec::with_capacity(lines.len());
-        let mut tight = String::new();
-        for line in 0..lines.len() {
-            let text = lines.str(line);
-            tight.clear();
-            for token in tokens::split(text) {
-                tight.push_str(&text[token]);
-                tight.push(' ');
-            }
-            let next = known.len() as u32;
-            let key = match known.get(&tight) {
-                Some(&key) => key,
-                None => {
-                    known.insert(tight.clone(), next);
-                    next
-                }
-            };
-            keys.push(key);
-        }
-        keys
-    };
-    let old = of(old);
-    (old, of(new))
 }
 
 struct Aligner<'a> {
@@ -195,7 +199,7 @@ impl Aligner<'_> {
                 _ => None,
             })
             .collect();
-        longest_row(&unique)
+        tokens::longest_row(&unique)
     }
 
     /// Aligns a small gap so that the lines kept weigh most.
@@ -325,25 +329,6 @@ fn is_block(lines: impl Iterator<Item = LineFacts>) -> bool {
         non_blank += line.non_blank;
     }
     (count >= 3 && with_words >= 2) || non_blank >= 30
-}
-
-/// Returns the longest part of pairs, ordered by their second, in which the first grows too.
-fn longest_row(pairs: &[(usize, usize)]) -> Vec<(usize, usize)> {
-    let mut tails: Vec<usize> = Vec::new();
-    let mut before: Vec<Option<usize>> = vec![None; pairs.len()];
-    for (i, &(old, _)) in pairs.iter().enumerate() {
-        let at = tails.partition_point(|&tail| pairs[tail].0 < old);
-        before[i] = at.checked_sub(1).map(|at| tails[at]);
-        if at == tails.len() {
-            tails.push(i);
-        } else {
-            tails[at] = i;
-        }
-    }
-    let mut row: Vec<(usize, usize)> =
-        std::iter::successors(tails.last().copied(), |&i| before[i]).map(|i| pairs[i]).collect();
-    row.reverse();
-    row
 }
 
 /// Keeps the pairs of lines that are still open and stand in runs long enough to be no chance.

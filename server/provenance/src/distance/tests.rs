@@ -80,15 +80,24 @@ fn a_moved_block_is_found_once() {
 }
 
 #[test]
-fn a_huge_text_is_compared_by_lines_and_says_so() {
-    let long: String = (0..40_000).map(|i| format!("let v{i} = f({i});\n")).collect();
-    let changed = long.replace("let v77 =", "var v77 =");
-    check(&long, &changed, expect!["kept 319992 deleted 8 inserted 8 ratio 1.00 levenshtein none coarse"]);
-    let longer: String = (0..70_000).map(|i| format!("call({i});\n")).collect();
+fn a_large_text_is_cut_where_it_is_unique() {
+    let long: String = (0..6_000).map(|i| format!("let v{i} = f({i});\n")).collect();
+    let changed = long.replace("let v77 =", "var v77 =").replace("let v3000 = f(3000);", "");
+    check(&long, &changed, expect!["kept 47991 deleted 9 inserted 1 ratio 1.00 levenshtein none"]);
+    let wrapped = long.replace("= ", "=\n    ");
+    check(&long, &wrapped, expect!["kept 48000 deleted 0 inserted 0 ratio 1.00 levenshtein none"]);
+    let (moved, stayed) = long.split_at(long.find("let v1000 ").unwrap());
+    check(&long, &format!("{stayed}{moved}"), expect!["kept 48000 deleted 0 inserted 0 ratio 1.00 levenshtein none"]);
+}
+
+#[test]
+fn a_large_text_without_anything_unique_is_coarse_and_says_so() {
+    let braces = "{ } ".repeat(5_000);
+    let commas = "( , ) ".repeat(5_000);
     check(
-        &longer,
-        &format!("start();\n{longer}"),
-        expect!["kept 350000 deleted 0 inserted 4 ratio 1.00 levenshtein none coarse"],
+        &format!("start;{braces}end;"),
+        &format!("start;{commas}end;"),
+        expect!["kept 0 deleted 10004 inserted 15004 ratio 0.00 levenshtein none coarse"],
     );
 }
 

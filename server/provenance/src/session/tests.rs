@@ -551,7 +551,10 @@ fn what_does_not_fit_is_said_and_changes_nothing() {
     );
 }
 
-fn any_edit() -> impl Strategy<Value = ((u32, u32), (u32, u32), String)> {
+/// Start, end and text.
+type Told = ((u32, u32), (u32, u32), String);
+
+fn any_edit() -> impl Strategy<Value = Told> {
     let place = || (0u32..5, 0u32..8);
     let text = prop_oneof![
         "[a-c]{0,2}",
@@ -562,9 +565,9 @@ fn any_edit() -> impl Strategy<Value = ((u32, u32), (u32, u32), String)> {
     (place(), place(), text)
 }
 
-fn changes_of(edits: &[((u32, u32), (u32, u32), String)]) -> Vec<Change> {
+fn changes_of(edits: &[Told]) -> Vec<Change> {
     let at = |(line, character)| Position { line, character };
-    let change = |(start, end, text): &((u32, u32), (u32, u32), String)| Change {
+    let change = |(start, end, text): &Told| Change {
         range: Some(facts::Range { start: at(*start), end: at(*end) }),
         text: text.clone(),
     };

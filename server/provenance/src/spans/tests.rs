@@ -85,7 +85,7 @@ fn is_well_formed(spans: &Spans) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
     #[test]
     fn spans_are_an_array_of_writers(
         len in 0usize..12,
