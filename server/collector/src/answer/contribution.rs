@@ -227,7 +227,7 @@ fn attested(id: &str, time: Timestamp, data: &Map<String, Value>) -> Vec<Value> 
 }
 
 /// Says whether any act of a told contribution happened in these lines (from 1), as they were then.
-pub(crate) fn touches(told: &Value, lines: &RangeInclusive<u32>) -> bool {
+pub fn touches(told: &Value, lines: &RangeInclusive<u32>) -> bool {
     let acts = told["acts"].as_array().map(Vec::as_slice).unwrap_or_default();
     let (first, last) = (u64::from(*lines.start()), u64::from(*lines.end()));
     let output_lines = told["output"]["lines"].as_u64().unwrap_or(1).max(1);

@@ -1,0 +1,241 @@
+//! The device's own answer: lines from its snapshots, facts from its spool.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use countersign_collector::answer::contribution::{tell as tell_one, touches};
+use countersign_event::digest::text_id;
+use countersign_event::{EventBytes, Timestamp};
+use countersign_provenance::carry::{Known, carry};
+use countersign_provenance::lines::lines;
+use countersign_provenance::spans::{Origin, Spans};
+use countersign_provenance::text::Text;
+use countersign_spool::{ContentState, Reader, Snapshot, SpoolError};
+use serde_json::{Value, json};
+
+use super::place::Asked;
+use super::{Answer, ranges};
+use crate::error::Failure;
+
+/// Types that speak of a contribution without having it as their subject.
+const ABOUT: [&str; 4] = ["finding.raised", "finding.dismissed", "finding.resolved", "commit.attested"];
+
+/// Lines of a text, with the contributions that wrote them.
+#[derive(Debug, Default)]
+pub(super) struct Resolved {
+    /// In the order of their first line.
+    pub(super) contributions: Vec<Found>,
+    human: Vec<usize>,
+    unknown: Vec<usize>,
+    /// What keeps this from being the whole answer.
+    pub(super) missing: Vec<String>,
+}
+
+/// A contribution in the lines that were asked for.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// Its id.
+    pub(super) id: String,
+    /// Its lines, from 1.
+    lines: Vec<usize>,
+    /// Its largest share of one of them.
+    share: f64,
+}
+
+impl Resolved {
+    /// Adds to a told contribution where it stands now.
+    pub(super) fn add_lines(&self, told: &mut Value) {
+        let found = self.contributions.iter().find(|found| told["contribution"] == found.id.as_str());
+        if let Some(found) = found {
+            told["lines"] = ranges(&found.lines);
+            told["share"] = json!(found.share);
+        }
+    }
+
+    /// The lines that no contribution wrote any of.
+    pub(super) fn others(&self) -> Value {
+        json!({ "human": ranges(&self.human), "unknown": ranges(&self.unknown) })
+    }
+}
+
+fn open(state: &Path) -> Result<Option<Reader>, Failure> {
+    match Reader::open(state) {
+        Ok(reader) => Ok(Some(reader)),
+        Err(SpoolError::Missing { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Finds who wrote the lines. `None` where there is no text, or no snapshot to carry from.
+pub(super) fn resolve(state: &Path, asked: &Asked) -> Result<Option<Resolved>, Failure> {
+    let (Some(reader), Some(text)) = (open(state)?, asked.text()?) else { return Ok(None) };
+    let latest = reader.latest_snapshot(&asked.snapshot_path())?;
+    let same = reader.snapshot_by_text(&text_id(text.as_bytes()))?;
+    let known: Vec<(String, Spans)> = [&latest, &same].into_iter().flatten().filter_map(spans).collect();
+    let Some(newest) = latest.as_ref().or(same.as_ref()).map(|snapshot| snapshot.time) else { return Ok(None) };
+    let known: Vec<Known<'_>> = known.iter().map(|(text, spans)| Known { text, spans }).collect();
+    let spans = carry(&known, &text);
+    let mut resolved = by_line(&text, &spans, asked)?;
+    resolved.missing.extend(newer_acts(&reader, asked, newest)?);
+    resolved.missing.extend(losses(&reader)?);
+    Ok(Some(resolved))
+}
+
+fn spans(snapshot: &Snapshot) -> Option<(String, Spans)> {
+    let spans = Spans::from_json(&snapshot.spans_json, snapshot.text.len()).ok()?;
+    Some((snapshot.text.clone(), spans))
+}
+
+fn by_line(text: &str, spans: &Spans, asked: &Asked) -> Result<Resolved, Failure> {
+    let range = match &asked.lines {
+        None => 0..usize::MAX,
+        Some(lines) => *lines.start() as usize - 1..*lines.end() as usize,
+    };
+    let found = lines(&Text::new(text), spans, range);
+    if found.is_empty() && asked.lines.is_some() {
+        return Err(Failure::usage(format!("{} has no such lines", asked.file.display())));
+    }
+    let mut resolved = Resolved::default();
+    let mut by_id: BTreeMap<String, usize> = BTreeMap::new();
+    for line in found {
+        let number = line.line + 1;
+        let mut ai = false;
+        for (origin, share) in &line.shares {
+            let Origin::Ai(id) = origin else { continue };
+            ai = true;
+            let place = *by_id.entry(id.to_string()).or_insert_with(|| {
+                resolved.contributions.push(Found { id: id.to_string(), lines: Vec::new(), share: 0.0 });
+                resolved.contributions.len() - 1
+            });
+            let found = &mut resolved.contributions[place];
+            found.lines.push(number);
+            found.share = found.share.max(*share);
+        }
+        match line.last_writer {
+            Origin::Human if !ai => resolved.human.push(number),
+            Origin::Unknown if !ai => resolved.unknown.push(number),
+            _ => {}
+        }
+    }
+    if !resolved.unknown.is_empty() {
+        resolved.missing.push(format!("nobody saw who wrote lines {}", ranges(&resolved.unknown)));
+    }
+    Ok(resolved)
+}
+
+/// Acts in this file that no snapshot has seen yet.
+fn newer_acts(reader: &Reader, asked: &Asked, newest: Timestamp) -> Result<Option<String>, Failure> {
+    let mut count = 0;
+    for act in acts(reader)? {
+        let Ok(header) = act.header() else { continue };
+        if header.time > newest && happened_in(asked, header.data) {
+            count += 1;
+        }
+    }
+    Ok((count > 0).then(|| format!("{count} acts in this file came after its last snapshot: save it to place them")))
+}
+
+fn acts(reader: &Reader) -> Result<Vec<EventBytes>, Failure> {
+    let mut out = Vec::new();
+    for verb in ["suggestion.accepted", "edit.applied"] {
+        let stored = reader.by_type(&format!("dev.countersign.{verb}.v1"), 0)?;
+        out.extend(stored.into_iter().map(|stored| stored.bytes));
+    }
+    Ok(out)
+}
+
+fn happened_in(asked: &Asked, data: &str) -> bool {
+    let Ok(data) = serde_json::from_str::<Value>(data) else { return false };
+    let place = &data["place"];
+    if let Some(uri) = place["uri"].as_str() {
+        return asked.is_uri(uri);
+    }
+    let (repository, path) = asked.in_repository();
+    place["path"] == path.as_str() && place["repository"].as_str() == repository.as_deref()
+}
+
+fn losses(reader: &Reader) -> Result<Vec<String>, Failure> {
+    let losses = reader.status(None)?.losses;
+    let told = losses.iter().filter_map(|stored| {
+        let header = stored.bytes.header().ok()?;
+        let data: Value = serde_json::from_str(header.data).ok()?;
+        let what = header.event_type.trim_start_matches("dev.countersign.").trim_end_matches(".v1");
+        Some(format!("{what} at {}: {}", header.time, data["reason"].as_str().unwrap_or("unknown")))
+    });
+    Ok(told.collect())
+}
+
+/// Tells the contributions of resolved lines from the spool.
+pub(super) fn tell(state: &Path, resolved: &Resolved) -> Result<Answer, Failure> {
+    let mut answer = Answer { lines: Some(resolved.others()), missing: resolved.missing.clone(), ..Answer::default() };
+    let Some(reader) = open(state)? else { return Ok(answer) };
+    let about = about(&reader)?;
+    for found in &resolved.contributions {
+        match tell_id(&reader, &about, &found.id)? {
+            None => answer.missing.push(format!("contribution {} is not in this spool", found.id)),
+            Some(mut told) => {
+                resolved.add_lines(&mut told);
+                answer.contributions.push(told);
+            }
+        }
+    }
+    Ok(answer)
+}
+
+/// Without a snapshot of the file: what happened in it, by where it happened then.
+pub(super) fn by_place(state: &Path, asked: &Asked) -> Result<Answer, Failure> {
+    let mut answer = Answer::default();
+    let Some(reader) = open(state)? else {
+        answer.missing.push("nothing has been recorded on this device".to_owned());
+        return Ok(answer);
+    };
+    let about = about(&reader)?;
+    let mut seen = Vec::new();
+    for act in acts(&reader)? {
+        let Ok(header) = act.header() else { continue };
+        let data: Value = serde_json::from_str(header.data).unwrap_or_default();
+        let Some(id) = data["contribution"].as_str().filter(|id| !seen.iter().any(|it| it == id)) else { continue };
+        if !happened_in(asked, header.data) {
+            continue;
+        }
+        seen.push(id.to_owned());
+        let told = tell_id(&reader, &about, id)?;
+        answer.contributions.extend(told.filter(|told| asked.lines.as_ref().is_none_or(|lines| touches(told, lines))));
+    }
+    answer.missing.push(
+        "no snapshot of this file: lines are those at the moment of each act, and who wrote the others is not known"
+            .to_owned(),
+    );
+    answer.missing.extend(losses(&reader)?);
+    Ok(answer)
+}
+
+/// Events that speak of some contribution, whichever.
+fn about(reader: &Reader) -> Result<Vec<EventBytes>, Failure> {
+    let mut out = Vec::new();
+    for noun in ABOUT {
+        out.extend(reader.by_type(&format!("dev.countersign.{noun}.v1"), 0)?.into_iter().map(|stored| stored.bytes));
+    }
+    Ok(out)
+}
+
+fn tell_id(reader: &Reader, about: &[EventBytes], id: &str) -> Result<Option<Value>, Failure> {
+    let mut events: Vec<EventBytes> = reader.by_subject(id)?.into_iter().map(|stored| stored.bytes).collect();
+    let quoted = format!("\"{id}\"");
+    events.extend(about.iter().filter(|bytes| bytes.as_str().contains(&quoted)).cloned());
+    let Some(mut told) = tell_one(id, &events) else { return Ok(None) };
+    for slot in told["content"].as_object_mut().into_iter().flat_map(|slots| slots.values_mut()) {
+        let Some(kept) = slot["kept"].as_str().map(str::to_owned) else { continue };
+        let state = match reader.content(&kept)? {
+            ContentState::Ok { text, .. } => {
+                slot["text"] = text.into();
+                "ok"
+            }
+            ContentState::Shed => "shed",
+            ContentState::Erased => "erased",
+            ContentState::Missing => "missing",
+        };
+        slot["state"] = state.into();
+    }
+    Ok(Some(told))
+}

@@ -1,0 +1,139 @@
+//! Where replay stands, in a small file beside the spool.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use countersign_event::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::drain::Trouble;
+use crate::shell::{Shell, now};
+
+/// The file in the state directory.
+const FILE: &str = "replay.json";
+
+/// How it stands, in the words of `status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Standing {
+    /// The last exchange went well.
+    Online,
+    /// The collector can't be had; tried again by itself.
+    Offline,
+    /// Something is wrong that waiting alone does not mend.
+    Paused,
+    /// The token is not accepted.
+    Unauthorised,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Stands {
+    state: Standing,
+    to: String,
+    last_error: Option<String>,
+    since: Timestamp,
+}
+
+/// Returns the state of replay for `status`: `{"state","to","last_error"}`.
+pub(crate) fn state(shell: &Shell) -> Value {
+    read(&shell.paths.state, shell.config.collector_url.value.as_deref())
+}
+
+/// Reads the file; `url` is the configured collector.
+pub(super) fn read(dir: &Path, url: Option<&str>) -> Value {
+    let stands = load(dir);
+    match (stands, url) {
+        (Some(stands), None) => json!(stands),
+        (Some(stands), Some(url)) if same(&stands.to, url) => json!(stands),
+        (_, Some(url)) => json!({ "state": "offline", "to": url, "last_error": "nothing was sent there yet" }),
+        (None, None) => json!({ "state": "off", "to": null, "last_error": null }),
+    }
+}
+
+fn same(a: &str, b: &str) -> bool {
+    a.trim_end_matches('/') == b.trim_end_matches('/')
+}
+
+fn load(dir: &Path) -> Option<Stands> {
+    serde_json::from_str(&fs::read_to_string(dir.join(FILE)).ok()?).ok()
+}
+
+/// Tells how replay stands, where it has changed.
+pub(super) struct Told {
+    dir: PathBuf,
+    to: String,
+}
+
+impl Told {
+    pub(super) fn new(dir: &Path, to: &str) -> Told {
+        Told { dir: dir.to_owned(), to: to.to_owned() }
+    }
+
+    pub(super) fn online(&self) {
+        self.tell(Standing::Online, None);
+    }
+
+    pub(super) fn trouble(&self, trouble: &Trouble) {
+        self.tell(trouble.standing, Some(trouble.why.clone()));
+    }
+
+    fn tell(&self, state: Standing, last_error: Option<String>) {
+        let before = load(&self.dir);
+        if before.as_ref().is_some_and(|it| it.state == state && it.to == self.to && it.last_error == last_error) {
+            return;
+        }
+        let since = before.filter(|it| it.state == state && it.to == self.to).map_or_else(now, |it| it.since);
+        let stands = Stands { state, to: self.to.clone(), last_error, since };
+        if let Err(error) = self.write(&json!(stands).to_string()) {
+            tracing::warn!(%error, "the state of replay can't be written");
+        }
+    }
+
+    /// Writes a whole file aside, then gives it its name: a reader sees the old or the new one.
+    fn write(&self, text: &str) -> std::io::Result<()> {
+        fs::create_dir_all(&self.dir)?;
+        let mut aside = tempfile(&self.dir)?;
+        aside.1.write_all(text.as_bytes())?;
+        fs::rename(&aside.0, self.dir.join(FILE))
+    }
+}
+
+fn tempfile(dir: &Path) -> std::io::Result<(PathBuf, fs::File)> {
+    let path = dir.join(format!(".{FILE}.{}", std::process::id()));
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    Ok((path.clone(), options.open(path)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_collector_replay_is_off() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(read(dir.path(), None)["state"], "off");
+    }
+
+    #[test]
+    fn what_was_told_of_one_collector_says_nothing_of_another() {
+        let dir = tempfile::tempdir().unwrap();
+        Told::new(dir.path(), "http://a").online();
+        assert_eq!(read(dir.path(), Some("http://a/"))["state"], "online");
+        assert_eq!(read(dir.path(), Some("http://b"))["state"], "offline");
+    }
+
+    #[test]
+    fn the_last_error_goes_when_it_is_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let told = Told::new(dir.path(), "http://a");
+        told.trouble(&Trouble::paused("it is on fire".to_owned()));
+        assert_eq!(read(dir.path(), None)["last_error"], "it is on fire");
+        told.online();
+        assert_eq!(read(dir.path(), None)["last_error"], Value::Null);
+    }
+}
