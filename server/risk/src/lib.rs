@@ -1,1 +1,23 @@
-//! Stub.
+//! How risky it is: rules over code, and what they find.
+//!
+//! [`Engine::check`] takes a text and its language and answers with [`Finding`]s. Code rules are
+//! data: one file each in ast-grep's own format, with its cases beside it ([`rules`](crate) holds
+//! the list). Secrets are found in any text, by the same detector that redacts.
+//!
+//! Half-typed code is judged like any other, because that is what an editor holds most of the
+//! time. Whatever the text, an answer comes in bounded time and says what it had to leave out.
+//!
+//! This crate must never call a file system, environment, clock, thread, network or source of
+//! randomness.
+
+mod engine;
+mod finding;
+mod grammar;
+mod language;
+mod rule;
+mod rules;
+mod secrets;
+
+pub use engine::{BrokenRule, Engine, Report, Skipped};
+pub use finding::{Finding, Severity};
+pub use language::Language;

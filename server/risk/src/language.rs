@@ -1,0 +1,76 @@
+//! Which language a text is written in, as editors and file names say it.
+//!
+//! It must never guess from the text itself.
+
+use crate::grammar::Grammar;
+
+/// The language of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Language {
+    /// Python and its stubs.
+    Python,
+    /// TypeScript without JSX.
+    TypeScript,
+    /// TypeScript with JSX.
+    Tsx,
+    /// JavaScript, with or without JSX.
+    JavaScript,
+    /// Anything else: no code rules, secrets all the same.
+    Other,
+}
+
+impl Language {
+    /// Reads an editor's language identifier (`python`, `typescriptreact`, ...).
+    pub fn from_id(id: &str) -> Self {
+        match id {
+            "python" => Self::Python,
+            "typescript" => Self::TypeScript,
+            "typescriptreact" | "tsx" => Self::Tsx,
+            "javascript" | "javascriptreact" | "jsx" => Self::JavaScript,
+            _ => Self::Other,
+        }
+    }
+
+    /// Reads the extension of a path or URI.
+    pub fn from_path(path: &str) -> Self {
+        let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
+        let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+        match extension {
+            "py" | "pyi" | "pyw" => Self::Python,
+            "ts" | "mts" | "cts" => Self::TypeScript,
+            "tsx" => Self::Tsx,
+            "js" | "jsx" | "mjs" | "cjs" => Self::JavaScript,
+            _ => Self::Other,
+        }
+    }
+
+    /// Returns the grammar that reads it. JavaScript is read as TSX, of which it is a part.
+    pub(crate) fn grammar(self) -> Option<Grammar> {
+        match self {
+            Self::Python => Some(Grammar::Python),
+            Self::TypeScript => Some(Grammar::TypeScript),
+            Self::Tsx | Self::JavaScript => Some(Grammar::Tsx),
+            Self::Other => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn editors_and_file_names_agree_on_the_language() {
+        for (id, path) in [
+            ("python", "/a/b.py"),
+            ("typescript", "file:///a/b.mts"),
+            ("typescriptreact", "C:\\a\\b.tsx"),
+            ("javascript", "b.cjs"),
+            ("javascriptreact", "b.test.jsx"),
+            ("rust", "/py/lib.rs"),
+            ("makefile", "Makefile"),
+        ] {
+            assert_eq!(Language::from_id(id), Language::from_path(path), "{id} {path}");
+        }
+    }
+}

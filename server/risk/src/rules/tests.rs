@@ -1,0 +1,169 @@
+//! Every rule file is listed, loads, says what it must, and keeps its cases.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use serde::Deserialize;
+
+use super::FILES;
+use crate::{Engine, Finding, Language, Skipped};
+
+/// The cases of a rule, in ast-grep's own test format.
+#[derive(Deserialize)]
+struct Cases {
+    id: String,
+    /// Stands before every case, such as an import the rule looks for.
+    #[serde(default)]
+    before: String,
+    valid: Vec<String>,
+    invalid: Vec<String>,
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/rules")
+}
+
+fn cases(name: &str) -> Cases {
+    let text = fs::read_to_string(folder().join(format!("{name}.test.yml"))).unwrap_or_else(|e| panic!("{name}: {e}"));
+    ast_grep_config::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+fn languages(name: &str) -> &'static [Language] {
+    match name.split('/').next().unwrap() {
+        "python" => &[Language::Python],
+        "typescript" => &[Language::TypeScript, Language::Tsx, Language::JavaScript],
+        other => panic!("no language for {other}"),
+    }
+}
+
+fn found(engine: &Engine, language: Language, text: &str, rule: &str) -> Vec<Finding> {
+    let report = engine.check(language, text);
+    report.findings.into_iter().filter(|finding| finding.rule == rule).collect()
+}
+
+#[test]
+fn every_rule_file_is_in_the_list_and_has_cases() {
+    let mut on_disk = BTreeSet::new();
+    for language in fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()) {
+        if !language.is_dir() {
+            continue;
+        }
+        for file in fs::read_dir(&language).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = file.strip_prefix(folder()).unwrap().to_str().unwrap();
+            let rule = name.strip_suffix(".test.yml").or_else(|| name.strip_suffix(".yml"));
+            on_disk.insert(rule.unwrap_or_else(|| panic!("{name} is no rule")).to_owned());
+        }
+    }
+    let listed: BTreeSet<String> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(on_disk, listed);
+}
+
+#[test]
+fn every_rule_loads_for_every_language_it_is_for() {
+    let engine = Engine::new();
+    for (name, _) in FILES {
+        for language in languages(name) {
+            assert_eq!(engine.broken_rules(*language), [], "{name}");
+        }
+    }
+}
+
+#[test]
+fn invalid_cases_are_found_and_valid_ones_are_not() {
+    let engine = Engine::new();
+    let mut wrong = Vec::new();
+    for (name, _) in FILES {
+        let cases = cases(name);
+        assert!(name.ends_with(&format!("/{}", cases.id)), "{name} holds cases of {}", cases.id);
+        for language in languages(name) {
+            for case in &cases.invalid {
+                let text = format!("{}{case}\n", cases.before);
+                let findings = found(&engine, *language, &text, &cases.id);
+                if findings.len() != 1 {
+                    wrong.push(format!("{name} {language:?}: {} findings in {case}", findings.len()));
+                }
+                for finding in findings {
+                    assert!(finding.message.chars().count() <= 100, "{name}: {}", finding.message);
+                    assert!(!finding.cwe.is_empty() && !finding.fix_hint.is_empty() && !finding.why.is_empty());
+                }
+            }
+            for case in &cases.valid {
+                let text = format!("{}{case}\n", cases.before);
+                for finding in found(&engine, *language, &text, &cases.id) {
+                    wrong.push(format!("{name} {language:?}: {} wrongly found in {case}", &text[finding.range]));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn half_typed_code_around_a_finding_does_not_hide_it() {
+    let engine = Engine::new();
+    let (before_python, after_python) =
+        ("import os\n\ndef f(a, b):\n    x = [1,\n\ndef g():\n    pass\n\n", "\n\nif x ==\n");
+    let (before_ts, after_ts) = ("function f(a: string) {\n  return 1;\n}\n", "\nfunction g(a, {\n  const b = \n");
+    let mut missed = Vec::new();
+    let mut total = 0;
+    for (name, _) in FILES {
+        let cases = cases(name);
+        for language in languages(name) {
+            let (before, after) = match language {
+                Language::Python => (before_python, after_python),
+                _ => (before_ts, after_ts),
+            };
+            for case in cases.invalid.iter().filter(|case| !case.contains('\n')) {
+                total += 1;
+                let text = format!("{}{before}{case}{after}", cases.before);
+                if found(&engine, *language, &text, &cases.id).is_empty() {
+                    missed.push(format!("{name} {language:?}: {case}"));
+                }
+            }
+        }
+    }
+    assert!(missed.is_empty(), "{} of {total}:\n{}", missed.len(), missed.join("\n"));
+}
+
+#[test]
+fn every_beginning_of_every_case_is_answered() {
+    let engine = Engine::new();
+    for (name, _) in FILES {
+        let cases = cases(name);
+        for case in cases.valid.iter().chain(&cases.invalid) {
+            let text = format!("{}{case}", cases.before);
+            for end in (cases.before.len()..text.len()).filter(|end| text.is_char_boundary(*end)) {
+                for language in languages(name) {
+                    let report = engine.check(*language, &text[..end]);
+                    assert_ne!(report.skipped, Some(Skipped::Unparsable), "{}", &text[..end]);
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn pieces_of_code_in_any_order_never_panic_and_stay_inside_the_text(
+        pieces in prop::collection::vec(prop_oneof![
+            Just("child_process; exec(`${".to_owned()), Just("subprocess.run(f\"{".to_owned()),
+            Just("shell=True, verify=False".to_owned()), Just("rejectUnauthorized: false".to_owned()),
+            Just("os.system(".to_owned()), Just("{".to_owned()), Just("}".to_owned()), Just("(".to_owned()),
+            Just(")".to_owned()), Just("\"\"\"".to_owned()), Just("`".to_owned()), Just("\n    ".to_owned()),
+            Just("password = \"".to_owned()), "\\PC{0,8}", "[a-z]{1,6}",
+        ], 0..40),
+    ) {
+        let engine = Engine::new();
+        let text = pieces.concat();
+        for language in [Language::Python, Language::TypeScript, Language::Tsx, Language::Other] {
+            for finding in engine.check(language, &text).findings {
+                prop_assert!(text.get(finding.range.clone()).is_some());
+                prop_assert_eq!(finding.fingerprint.len(), 32);
+            }
+        }
+    }
+}
