@@ -96,7 +96,7 @@ impl Spool {
         let db = self.layout.db.clone();
         let sql = |e| SpoolError::sqlite(&db, e);
         let tx = self.begin(full)?;
-        let epoch = current(&tx, &db)?;
+        let epoch = epoch::current_whole(&tx, &db)?;
         let mut appended = insert(&tx, &epoch, &mail.events, full).map_err(sql)?;
         let placed = insert(&tx, &epoch, own, full).map_err(sql)?;
         appended.inserted += placed.inserted;
@@ -115,7 +115,7 @@ impl Spool {
         let sql = |e| SpoolError::sqlite(&db, e);
         let first = self.first;
         let tx = self.begin(true)?;
-        let epoch = current(&tx, &db)?;
+        let epoch = epoch::current_whole(&tx, &db)?;
         let (seq, _) = epoch.last(&tx).map_err(sql)?;
         // Even where the number stays: the first FULL commit of a process vouches for what a killed
         // one wrote and perhaps never synced.
@@ -191,13 +191,6 @@ pub fn append_once(state: &Path, appends: &[Append], lock_wait: Duration) -> Res
             Ok(Placed::Inbox)
         }
     }
-}
-
-pub(crate) fn current(conn: &Connection, db: &Path) -> Result<Epoch, SpoolError> {
-    epoch::current(conn)
-        .map_err(|e| SpoolError::sqlite(db, e))?
-        // Opening a spool makes an epoch, so somebody emptied the table.
-        .ok_or_else(|| SpoolError::Corrupt { path: db.to_owned(), source: rusqlite::Error::QueryReturnedNoRows })
 }
 
 /// Inserts events at the end of an epoch. The caller commits, FULL where `full`.

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::append::{self, Spool};
+use crate::append::Spool;
 use crate::content::ContentState;
 use crate::epoch::{self, Epoch};
 use crate::head::{self, hash_at};
@@ -50,7 +50,7 @@ impl std::fmt::Debug for PendingContent {
 }
 
 /// Puts a collector's URL into the one form its cursor is kept under.
-fn target(to: &str) -> &str {
+pub(crate) fn target(to: &str) -> &str {
     to.trim_end_matches('/')
 }
 
@@ -91,7 +91,7 @@ impl Spool {
     /// Builds an empty batch: the head of the current epoch and how much waits.
     pub fn announce(&mut self, to: &str) -> Result<Batch, SpoolError> {
         self.vouch()?;
-        let epoch = append::current(&self.conn, &self.layout.db)?;
+        let epoch = epoch::current_whole(&self.conn, &self.layout.db)?;
         let acked = acked_through(&self.conn, target(to), &epoch.epoch).map_err(|e| self.sql(e))?;
         let previous = hash_at(&self.conn, &epoch, acked).map_err(|e| self.sql(e))?;
         let Some(previous) = previous else { return Err(SpoolError::Forked { epoch: epoch.epoch, seq: acked }) };

@@ -1,5 +1,7 @@
 //! Epochs: unbroken chains, one after another. A new one begins where a chain can't go on.
 
+use std::path::Path;
+
 use countersign_event::chain::{self, Hash};
 use countersign_event::digest::{hex, unhex};
 use countersign_event::payload::{Payload, trail};
@@ -38,6 +40,17 @@ impl Epoch {
             .optional()?;
         Ok(last.unwrap_or_else(|| (0, self.genesis())))
     }
+}
+
+/// Returns the current epoch, checked to end where it must.
+///
+/// Errors: `Corrupt` where there is none, or where events that survived a barrier are no longer there:
+/// going on would hand out their addresses again.
+pub(crate) fn current_whole(conn: &Connection, db: &Path) -> Result<Epoch, SpoolError> {
+    let sql = |e| SpoolError::sqlite(db, e);
+    let cut = || SpoolError::Corrupt { path: db.to_owned(), source: rusqlite::Error::QueryReturnedNoRows };
+    let epoch = current(conn).map_err(sql)?.ok_or_else(cut)?;
+    if epoch.last(conn).map_err(sql)?.0 < epoch.barrier_seq { Err(cut()) } else { Ok(epoch) }
 }
 
 const COLUMNS: &str = "epoch, stream, public_key, barrier_seq, set_aside";

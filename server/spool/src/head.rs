@@ -11,8 +11,8 @@ use countersign_event::digest::unhex;
 use ed25519_dalek::{Signature, VerifyingKey};
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::append::{self, Spool};
-use crate::epoch::Epoch;
+use crate::append::Spool;
+use crate::epoch::{self, Epoch};
 use crate::{SpoolError, sys};
 
 impl Spool {
@@ -22,7 +22,7 @@ impl Spool {
     /// Cost: up to three fsyncs.
     pub fn head(&mut self) -> Result<Head, SpoolError> {
         self.barrier()?;
-        let epoch = append::current(&self.conn, &self.layout.db)?;
+        let epoch = epoch::current_whole(&self.conn, &self.layout.db)?;
         self.sign(&epoch)
     }
 
@@ -31,7 +31,9 @@ impl Spool {
         let db = self.layout.db.clone();
         let sql = |e| SpoolError::sqlite(&db, e);
         let (seq, hash) = (epoch.barrier_seq, hash_at(&self.conn, epoch, epoch.barrier_seq).map_err(sql)?);
-        let Some(hash) = hash else { return Err(SpoolError::Forked { epoch: epoch.epoch.clone(), seq }) };
+        let Some(hash) = hash else {
+            return Err(SpoolError::Corrupt { path: db, source: rusqlite::Error::QueryReturnedNoRows });
+        };
         if let Some(head) = newest(&self.conn, &epoch.epoch).map_err(sql)?
             && head.seq == seq
             && head.hash == hash

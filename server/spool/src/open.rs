@@ -147,6 +147,7 @@ pub(crate) fn open(layout: &Layout, patience: &Patience) -> Result<Opened, Spool
     let device = Device::obtain(layout, patience)?;
     if layout.db.exists()
         && let Ok(Some(conn)) = open_ready(layout, patience)
+        && epoch::current_whole(&conn, &layout.db).is_ok()
     {
         return Ok(Opened { conn, device, file: sys::file_id(&layout.db) });
     }
@@ -232,6 +233,7 @@ fn make_ready(
         let lost = epoch::lost_before(layout, broken, newest_set_aside(layout));
         epoch::open_first(&mut conn, layout, device, lost.map_or(Opening::First, Opening::Recovered))?;
     }
+    epoch::current_whole(&conn, &layout.db)?;
     Ok(conn)
 }
 

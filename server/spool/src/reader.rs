@@ -10,6 +10,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::content::{self, ContentState, SealedBox};
+use crate::cursor::target;
 use crate::open::{Layout, Patience, open_reader};
 use crate::{Device, SpoolError, epoch, inbox};
 
@@ -167,7 +168,7 @@ impl Reader {
             .query_row(
                 "SELECT count(*), min(time) FROM events LEFT JOIN cursors ON cursors.target = ?
                  AND cursors.epoch = events.epoch WHERE seq > coalesce(acked_through, 0)",
-                [to.unwrap_or_default()],
+                [to.map_or("", target)],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
             .map_err(sql)?;

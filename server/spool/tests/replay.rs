@@ -121,12 +121,14 @@ fn nothing_above_the_last_full_barrier_is_handed_out() {
     let mut spool = Spool::open(dir.path()).unwrap();
     spool.append(&[event(1)]).unwrap();
     spool.append(&[event(2), event(3)]).unwrap();
+    assert_eq!(Reader::open(dir.path()).unwrap().status(Some(TO)).unwrap().pending, 3);
     let pending = spool.next_batch(TO, 100, 1 << 20).unwrap().unwrap();
     assert_eq!((pending.last_seq, pending.batch.head.seq, pending.batch.backlog), (1, 1, 3));
     let mut collector = Collector::default();
     let (acked, hash) = collector.take(&pending.batch);
     spool.acknowledge(TO, &pending.batch.epoch, acked, hash).unwrap();
     assert!(spool.next_batch(TO, 100, 1 << 20).unwrap().is_none());
+    assert_eq!(Reader::open(dir.path()).unwrap().status(Some(TO)).unwrap().pending, 2);
     spool.barrier().unwrap();
     assert_eq!(spool.next_batch(TO, 100, 1 << 20).unwrap().unwrap().last_seq, 3);
 }

@@ -105,7 +105,9 @@ fn after(sql: &str) -> Option<(u64, String)> {
 #[test]
 fn verify_names_the_place_that_was_changed() {
     let columns = "stream, epoch, seq, hash, id, type, time, subject, bytes";
-    let rows: &[(&str, &str, Option<(u64, &str)>)] = &[
+    // What somebody does, the SQL for it, and what `verify` says.
+    type Row<'a> = (&'a str, &'a str, Option<(u64, &'a str)>);
+    let rows: &[Row<'_>] = &[
         ("nothing", "SELECT 1", None),
         (
             "one byte",

@@ -58,3 +58,11 @@ pub fn tamper(state: &Path, sql: &str) {
 pub fn ask<T: rusqlite::types::FromSql>(state: &Path, sql: &str) -> T {
     rusqlite::Connection::open(state.join("spool.db")).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
 }
+
+/// Writes a line for the parent process.
+pub fn say(line: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").unwrap();
+    out.flush().unwrap();
+}
