@@ -19,15 +19,6 @@ const ALGORITHM: &str = "similar 3.2.1 histogram, runs >= 4, moves once, cut at 
 /// Up to this many bytes each, the Levenshtein distance is given too.
 const MAX_LEVENSHTEIN: usize = 4096;
 
-/// Texts with at most this many pairs of tokens are aligned as a whole.
-const MAX_CELLS: usize = 64_000_000;
-
-/// Larger ones are cut where this many tokens in a row are unique in both.
-const ANCHOR: usize = 8;
-
-/// The parts are aligned up to this many pairs of tokens each; larger ones count as replaced.
-const MAX_PART_CELLS: usize = 4_000_000;
-
 /// A moved run has at least this many non-blank bytes: shorter ones recur by chance.
 const MIN_MOVE_BYTES: usize = 30;
 
@@ -36,7 +27,7 @@ const MAX_MOVE_PLACES: usize = 8;
 
 /// Measures the way from an earlier text to a later one.
 ///
-/// Costs about half a millisecond for 20 kB. Where texts of more than about 30 kB have nothing
+/// Costs about half a millisecond for 20 kB. Where texts of more than about 25 kB have nothing
 /// unique in common for long, the figure is coarser and says so (`exact`).
 pub fn distance(earlier: &str, later: &str) -> Distance {
     let old = tokens::split(earlier);
@@ -44,7 +35,9 @@ pub fn distance(earlier: &str, later: &str) -> Distance {
     let mut interner = Interner::default();
     let old_keys: Vec<u32> = old.iter().map(|token| interner.key(&earlier[token.clone()])).collect();
     let new_keys: Vec<u32> = new.iter().map(|token| interner.key(&later[token.clone()])).collect();
-    let (runs, exact) = runs(&old_keys, &new_keys);
+    // A text shorter than the shortest run is kept when all of it is.
+    let min_run = MIN_RUN.min(old.len());
+    let (runs, exact) = tokens::long_runs(&old_keys, &new_keys, |run| run.len >= min_run);
     let in_order: usize = runs.iter().map(|run| run.len).sum();
     let kept = in_order + moved_tokens(&old, &old_keys, &new_keys, &runs);
     let deleted = old.len() - kept;
@@ -58,80 +51,6 @@ pub fn distance(earlier: &str, later: &str) -> Distance {
         exact,
         levenshtein: levenshtein(earlier, later),
     }
-}
-
-/// Aligns the tokens in order, and says whether that was done everywhere.
-fn runs(old: &[u32], new: &[u32]) -> (Vec<Run>, bool) {
-    // A text shorter than the shortest run is kept when all of it is.
-    let min_run = MIN_RUN.min(old.len());
-    let long = |old: &[u32], new: &[u32]| tokens::long_runs(old, new, |run| run.len >= min_run);
-    if old.len().saturating_mul(new.len()) <= MAX_CELLS {
-        return (long(old, new), true);
-    }
-    let mut runs = Vec::new();
-    let mut exact = true;
-    let (mut o, mut n) = (0, 0);
-    let end = Run { old: old.len(), new: new.len(), len: 0 };
-    for anchor in anchors(old, new).into_iter().chain([end]) {
-        let (gone, come) = (&old[o..anchor.old], &new[n..anchor.new]);
-        if gone.len().saturating_mul(come.len()) <= MAX_PART_CELLS {
-            runs.extend(long(gone, come).iter().map(|run| Run { old: run.old + o, new: run.new + n, len: run.len }));
-        } else {
-            exact = false;
-        }
-        (o, n) = anchor.end();
-        runs.push(anchor);
-    }
-    (runs, exact)
-}
-
-/// Finds runs around tokens in a row that are unique in both texts, and both texts' equal ends.
-fn anchors(old: &[u32], new: &[u32]) -> Vec<Run> {
-    let hash = |window: &[u32]| {
-        window
-            .iter()
-            .fold(0u64, |hash, key| (hash.rotate_left(5) ^ u64::from(*key)).wrapping_mul(0x517c_c1b7_2722_0a95))
-    };
-    // Where in the old and in the new text, `TWICE` where more than once.
-    const TWICE: usize = usize::MAX;
-    let mut seen: HashMap<u64, (usize, Option<usize>)> = HashMap::with_capacity(old.len());
-    for (at, window) in old.windows(ANCHOR).enumerate() {
-        seen.entry(hash(window)).and_modify(|entry| entry.0 = TWICE).or_insert((at, None));
-    }
-    for (at, window) in new.windows(ANCHOR).enumerate() {
-        if let Some(entry) = seen.get_mut(&hash(window)) {
-            entry.1 = Some(if entry.1.is_some() { TWICE } else { at });
-        }
-    }
-    let mut unique: Vec<(usize, usize)> = seen
-        .into_values()
-        .filter_map(|(old_at, new_at)| Some((old_at, new_at?)))
-        .filter(|&(o, n)| o != TWICE && n != TWICE && old[o..o + ANCHOR] == new[n..n + ANCHOR])
-        .collect();
-    unique.sort_unstable_by_key(|&(_, new)| new);
-
-    let prefix = old.iter().zip(new).take_while(|(a, b)| a == b).count();
-    let mut runs = Vec::new();
-    if prefix >= MIN_RUN {
-        runs.push(Run { old: 0, new: 0, len: prefix });
-    }
-    for (o, n) in tokens::longest_row(&unique) {
-        let last = runs.last().map_or((0, 0), Run::end);
-        if o < last.0 || n < last.1 {
-            continue; // the run before grew over it
-        }
-        let room = (o - last.0).min(n - last.1);
-        let back = (1..=room).take_while(|&i| old[o - i] == new[n - i]).count();
-        let len = old[o..].iter().zip(&new[n..]).take_while(|(a, b)| a == b).count();
-        runs.push(Run { old: o - back, new: n - back, len: len + back });
-    }
-    let last = runs.last().map_or((0, 0), Run::end);
-    let rest = (old[last.0..].iter().rev()).zip(new[last.1..].iter().rev());
-    let suffix = rest.take_while(|(a, b)| a == b).count();
-    if suffix >= MIN_RUN {
-        runs.push(Run { old: old.len() - suffix, new: new.len() - suffix, len: suffix });
-    }
-    runs
 }
 
 /// Counts tokens that stand elsewhere in the later text, each at most once.

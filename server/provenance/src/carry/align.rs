@@ -165,7 +165,7 @@ impl Aligner<'_> {
         }
         let anchors = self.anchors(o.clone(), n.clone());
         if anchors.is_empty() {
-            for run in tokens::align(&self.old_keys[o.clone()], &self.new_keys[n.clone()]) {
+            for run in tokens::align(&self.old_keys[o.clone()], &self.new_keys[n.clone()], 4).0 {
                 for i in 0..run.len {
                     self.pair(o.start + run.old + i, n.start + run.new + i);
                 }

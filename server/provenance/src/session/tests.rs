@@ -210,6 +210,19 @@ fn a_human_edit_inside_accepted_text_splits_the_span() {
 }
 
 #[test]
+fn what_a_person_types_in_the_message_of_an_acceptance_stays_theirs() {
+    check(
+        r#"
+        open "\n"
+        change 0:0-0:0 "return run(True)" & 0:11-0:15 "" & 0:11-0:11 "F" & 0:12-0:12 "a"
+        entered c1 0:0-0:0 "return run(True)"
+        save
+        "#,
+        expect![[""]],
+    );
+}
+
+#[test]
 fn an_act_that_never_reached_the_buffer_is_counted() {
     check(
         r#"

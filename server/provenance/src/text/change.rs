@@ -76,9 +76,6 @@ impl std::fmt::Display for ChangeError {
 /// Above this many bytes a replacement inside differing lines is taken as it is.
 const MAX_TOKEN_HUNK: usize = 256 * 1024;
 
-/// Above this many lines a replacement is taken as it is.
-const MAX_LINES: usize = 400_000;
-
 pub(super) struct Trimmed {
     pub(super) prefix: usize,
     pub(super) suffix: usize,
@@ -142,9 +139,6 @@ pub(super) fn is_one_hunk(gone: usize, new: &str) -> bool {
 /// Returns the parts of `old` that were replaced and what came in their place, in order.
 pub(super) fn hunks(old: &str, new: &str) -> Vec<(Range<usize>, Range<usize>)> {
     let (old_lines, new_lines) = (lines(old), lines(new));
-    if old_lines.len() + new_lines.len() > MAX_LINES {
-        return vec![(0..old.len(), 0..new.len())];
-    }
     let mut interner = Interner::default();
     let old_keys: Vec<u32> = old_lines.iter().map(|line| interner.key(&old[line.clone()])).collect();
     let new_keys: Vec<u32> = new_lines.iter().map(|line| interner.key(&new[line.clone()])).collect();
@@ -155,7 +149,7 @@ pub(super) fn hunks(old: &str, new: &str) -> Vec<(Range<usize>, Range<usize>)> {
     let mut close = |gone: Range<usize>, come: Range<usize>| {
         within_lines(old, gone, new, come, &mut found);
     };
-    for run in tokens::align(&old_keys, &new_keys) {
+    for run in tokens::align(&old_keys, &new_keys, 1).0 {
         let (old_start, new_start) = (start_of(&old_lines, run.old, old), start_of(&new_lines, run.new, new));
         close(o..old_start, n..new_start);
         o = start_of(&old_lines, run.old + run.len, old);
