@@ -152,14 +152,12 @@ fn pem(text: &str, start: usize) -> Option<Range<usize>> {
     let stop = body.find("-----").unwrap_or(body.len());
     let key = &body[..stop];
     let tail = &body[stop..];
-    let end = if tail.starts_with("-----END ") {
-        let line = tail["-----END ".len()..].find("-----");
-        match line.filter(|n| *n <= 48) {
-            Some(n) => body_start + stop + "-----END ".len() + n + "-----".len(),
-            None => body_start + stop + "-----END ".len(),
+    let end = match tail.strip_prefix("-----END ") {
+        Some(label) => {
+            let line = label.find("-----").filter(|length| *length <= 48);
+            body_start + stop + "-----END ".len() + line.map_or(0, |length| length + "-----".len())
         }
-    } else {
-        body_start + key_lines(key)
+        None => body_start + key_lines(key),
     };
     value::has_base64_run(&text[body_start..end], 20).then_some(start..end)
 }

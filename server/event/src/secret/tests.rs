@@ -134,6 +134,7 @@ fn examples_lookups_and_ordinary_code_are_not_secrets() {
         "token = \"${TOKEN_2}\"",
         "token = f\"{prefix}-{user1}\"",
         "PASSWORD=$DB_PASSWORD1",
+        "db = connect(password=os.env2[\"X\"], token=SECURE_CONFIG2['x'])",
         "password: ${{ secrets.DB_PASSWORD1 }}",
         "let token = self.next_token2();",
         "token = tokenizer.decode(ids2)",

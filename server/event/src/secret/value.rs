@@ -35,7 +35,7 @@ pub(super) fn token(context: &Context<'_>) -> bool {
 
 /// Accepts a password that stands where only passwords stand.
 pub(super) fn password(context: &Context<'_>) -> bool {
-    const SAMPLES: &[&str] = &["password", "passwd", "pass", "postgres", "root", "secret", "pwd"];
+    const SAMPLES: &[&str] = &["password", "passwd", "pass", "postgres", "root", "secret", "pwd", "tiger"];
     let value = context.value;
     !SAMPLES.contains(&value) && !placeholder(value) && !looks_computed(value)
 }
@@ -233,7 +233,7 @@ fn quoted(context: &Context<'_>) -> bool {
 /// of the word, with digits, and no call behind it.
 fn bare(context: &Context<'_>) -> bool {
     let value = context.value;
-    let code = value.contains(['(', ')', '{', '}', ';', '<', '>', '*', '|', '$', '?'])
+    let code = value.contains(['(', ')', '{', '}', ';', '<', '>', '*', '|', '$', '?', '[', ']'])
         || value.ends_with([',', ':', '.'])
         || value.contains("::")
         || value.contains("->");
