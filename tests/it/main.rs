@@ -2,4 +2,7 @@
 
 mod editors;
 mod house;
+mod lsp;
+mod replay;
 mod support;
+mod wire;

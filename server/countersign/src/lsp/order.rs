@@ -69,7 +69,12 @@ where
     /// Takes note of a message that was too long to be read: it may have been a change of any document.
     pub(crate) fn oversized(&mut self) {
         self.client.answer(&Response::from_error(Id::Null, Error::invalid_request()));
-        self.mailbox.push_always(Event::Lost(Lost { uri: None, reason: "oversized_message" }));
+        self.mailbox.push_always(Event::Lost(Lost { uri: None, opening: false, reason: "oversized_message" }));
+    }
+
+    /// Whether nothing more is to be taken.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// Takes note that nothing more will come. Only the first reason counts.
@@ -90,15 +95,15 @@ where
         match method {
             "textDocument/didChange" => match wire::params::<wire::DidChange>(params) {
                 Ok(change) => self.changed(change),
-                Err(_) => self.unreadable(params),
+                Err(_) => self.unreadable(params, false),
             },
             "textDocument/didOpen" => match wire::params::<wire::DidOpen>(params) {
                 Ok(open) => {
                     let uri = open.text_document.uri.clone();
                     let bytes = open.text_document.text.len();
-                    self.whole(uri, bytes, Event::Opened(open.text_document));
+                    self.whole(uri, bytes, true, Event::Opened(open.text_document));
                 }
-                Err(_) => self.unreadable(params),
+                Err(_) => self.unreadable(params, true),
             },
             "textDocument/didSave" => self.one_document(params, Event::Saved),
             "textDocument/didClose" => self.one_document(params, Event::Closed),
@@ -121,30 +126,30 @@ where
         let uri = change.text_document.uri.clone();
         let bytes = change.content_changes.iter().map(|change| change.text.len() + 64).sum();
         if change.content_changes.iter().any(|change| change.range.is_none()) {
-            return self.whole(uri, bytes, Event::Changed(change));
+            return self.whole(uri, bytes, false, Event::Changed(change));
         }
         // What builds on a lost change can't be applied.
         if self.lost.contains(&uri) {
             return;
         }
         if self.mailbox.push(bytes, Event::Changed(change)).is_err() {
-            self.overflow(uri);
+            self.overflow(uri, false);
         }
     }
 
     /// Queues what brings a whole text, after which the document is known again.
-    fn whole(&mut self, uri: String, bytes: usize, event: Event) {
+    fn whole(&mut self, uri: String, bytes: usize, opening: bool, event: Event) {
         match self.mailbox.push(bytes, event) {
             Ok(()) => {
                 self.lost.remove(&uri);
             }
-            Err(_) => self.overflow(uri),
+            Err(_) => self.overflow(uri, opening),
         }
     }
 
-    fn overflow(&mut self, uri: String) {
-        if self.lost.insert(uri.clone()) {
-            self.mailbox.push_always(Event::Lost(Lost { uri: Some(uri), reason: "overflow" }));
+    fn overflow(&mut self, uri: String, opening: bool) {
+        if self.lost.insert(uri.clone()) || opening {
+            self.mailbox.push_always(Event::Lost(Lost { uri: Some(uri), opening, reason: "overflow" }));
         }
     }
 
@@ -162,7 +167,7 @@ where
     }
 
     /// A change that can't be read is a change that is missing.
-    fn unreadable(&mut self, params: Option<&RawValue>) {
+    fn unreadable(&mut self, params: Option<&RawValue>, opening: bool) {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Named {
@@ -173,7 +178,7 @@ where
             uri: String,
         }
         let uri = wire::params::<Named>(params).ok().map(|named| named.text_document.uri);
-        self.mailbox.push_always(Event::Lost(Lost { uri, reason: "malformed_message" }));
+        self.mailbox.push_always(Event::Lost(Lost { uri, opening, reason: "malformed_message" }));
     }
 
     fn push_small(&mut self, params: Option<&RawValue>, event: Event) {
@@ -205,7 +210,16 @@ where
             }
             "shutdown" => self.shut_down = self.hello.get().is_some(),
             _ => match wire::params::<Option<serde_json::Value>>(params) {
-                Ok(Some(params)) => request = request.params(params),
+                Ok(Some(mut params)) => {
+                    if let Some(serde_json::Value::String(uri)) = params.pointer_mut("/textDocument/uri")
+                        && !method.starts_with("countersign/")
+                    {
+                        *uri = escape(uri);
+                    }
+                    request = request.params(params);
+                }
+                // Ours all take an object; who has nothing to say may leave it out.
+                Ok(None) if method.starts_with("countersign/") => request = request.params(serde_json::json!({})),
                 Ok(None) => {}
                 Err(_) => return self.client.answer(&Response::from_error(id, Error::parse_error())),
             },
@@ -231,6 +245,19 @@ where
     }
 }
 
+/// Escapes what the protocol's own types refuse in a URI and editors send all the same, such as brackets.
+pub(crate) fn escape(uri: &str) -> String {
+    let mut out = String::with_capacity(uri.len());
+    for c in uri.chars() {
+        if c.is_ascii_alphanumeric() || "-._~:/?#@!$&'()*+,;=%".contains(c) {
+            out.push(c);
+        } else {
+            c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| out.push_str(&format!("%{byte:02X}")));
+        }
+    }
+    out
+}
+
 /// One step of a handler. A panic ends it.
 fn step<F, E>(future: &mut Pin<Box<F>>, cx: &mut Context<'_>) -> Poll<Result<Option<Response>, ()>>
 where
@@ -247,5 +274,238 @@ fn answer_with(client: &Client, id: Id, answer: Result<Option<Response>, ()>) {
     match answer {
         Ok(Some(response)) => client.answer(&response),
         Ok(None) | Err(()) => client.answer(&Response::from_error(id, Error::internal_error())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task;
+
+    use serde_json::{Value, json};
+    use tokio::io::{AsyncReadExt, DuplexStream};
+    use tokio::sync::Notify;
+
+    use super::super::mailbox::{Inbox, mailbox};
+    use super::super::stdio::Outbox;
+    use super::*;
+
+    /// Handlers that panic, wait for ever, or answer, by method.
+    #[derive(Clone, Default)]
+    struct Fake {
+        called: Arc<AtomicUsize>,
+        go: Arc<Notify>,
+    }
+
+    impl Service<Request> for Fake {
+        type Response = Option<Response>;
+        type Error = ();
+        type Future = Pin<Box<dyn Future<Output = Result<Option<Response>, ()>> + Send>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> task::Poll<Result<(), ()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, request: Request) -> Self::Future {
+            self.called.fetch_add(1, Ordering::SeqCst);
+            let go = self.go.clone();
+            let (method, id, _) = request.into_parts();
+            assert_ne!(method, "panic/at/once");
+            Box::pin(async move {
+                match &*method {
+                    "panic/later" => {
+                        tokio::task::yield_now().await;
+                        panic!("a handler is broken");
+                    }
+                    "panic/first/step" => panic!("a handler is broken"),
+                    "wait" => go.notified().await,
+                    _ => {}
+                }
+                Ok(id.map(|id| Response::from_ok(id, Value::String(method.into_owned()))))
+            })
+        }
+    }
+
+    struct Bench {
+        order: Order<Fake>,
+        inbox: Inbox<Event>,
+        output: DuplexStream,
+        fake: Fake,
+    }
+
+    fn bench(bytes_max: usize) -> Bench {
+        let (mailbox, inbox) = mailbox(bytes_max);
+        let (output, ours) = tokio::io::duplex(1 << 20);
+        let fake = Fake::default();
+        let client = Client::new(Outbox::start(Box::pin(ours)));
+        let order = Order::new(fake.clone(), mailbox, client, Arc::default());
+        Bench { order, inbox, output, fake }
+    }
+
+    impl Bench {
+        fn initialized(mut self) -> Self {
+            self.request(0, "initialize", json!({}));
+            assert!(matches!(self.inbox.try_next(), Some(Event::Hello(_))));
+            self
+        }
+
+        fn request(&mut self, id: i64, method: &str, params: Value) {
+            let message = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+            self.order.take(message.to_string().as_bytes());
+        }
+
+        fn notify(&mut self, method: &str, params: Value) {
+            let message = json!({ "jsonrpc": "2.0", "method": method, "params": params });
+            self.order.take(message.to_string().as_bytes());
+        }
+
+        fn change(&mut self, version: i64, text: &str, whole: bool) {
+            let range = if whole { Value::Null } else { json!({ "start": at(0), "end": at(0) }) };
+            self.notify(
+                "textDocument/didChange",
+                json!({ "textDocument": { "uri": "file:///a", "version": version },
+                        "contentChanges": [{ "range": range, "text": text }] }),
+            );
+        }
+
+        /// The next event in a word.
+        fn next(&mut self) -> Option<String> {
+            Some(match self.inbox.try_next()? {
+                Event::Changed(change) => format!("changed {:?}", change.text_document.version.unwrap_or(-1)),
+                Event::Opened(document) => format!("opened {}", document.version),
+                Event::Closed(uri) => format!("closed {uri}"),
+                Event::Lost(lost) => format!("lost {:?} {}", lost.uri, lost.reason),
+                Event::Degraded(reason) => format!("degraded {reason}"),
+                Event::End(ending) => format!("end {} {}", ending.reason, ending.code),
+                _ => "other".to_owned(),
+            })
+        }
+
+        /// Reads `n` answers, whatever their order, as `id:result` or `id:code`.
+        async fn answers(&mut self, n: usize) -> Vec<String> {
+            let mut frames = super::super::frame::Frames::default();
+            let mut answers = Vec::new();
+            while answers.len() < n {
+                while let Some(super::super::frame::Frame::Body(body)) = frames.next() {
+                    let answer: Value = serde_json::from_slice(body).unwrap();
+                    let result = answer.get("result").unwrap_or(&answer["error"]["code"]);
+                    answers.push(format!("{}:{result}", answer["id"]));
+                }
+                if answers.len() < n {
+                    self.output.read_buf(frames.buffer()).await.unwrap();
+                }
+            }
+            answers.sort();
+            answers
+        }
+    }
+
+    fn at(line: u32) -> Value {
+        json!({ "line": line, "character": 0 })
+    }
+
+    #[tokio::test]
+    async fn two_thousand_changes_stand_in_the_mailbox_in_their_order() {
+        let mut bench = bench(1 << 30).initialized();
+        for version in 0..2_000 {
+            bench.change(version, "x", false);
+        }
+        for version in 0..2_000 {
+            assert_eq!(bench.next(), Some(format!("changed {version}")));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_the_request_it_happened_in() {
+        let mut bench = bench(1 << 20).initialized();
+        for (id, method) in [(1, "panic/at/once"), (2, "panic/first/step"), (3, "panic/later"), (4, "fine")] {
+            bench.request(id, method, json!({}));
+        }
+        assert_eq!(bench.answers(5).await, ["0:\"initialize\"", "1:-32603", "2:-32603", "3:-32603", "4:\"fine\""]);
+    }
+
+    #[tokio::test]
+    async fn waiting_requests_hold_up_nobody() {
+        let mut bench = bench(1 << 20).initialized();
+        for id in 1..=500 {
+            bench.request(id, "wait", json!({}));
+        }
+        bench.change(1, "x", false);
+        bench.request(501, "fine", json!({}));
+        assert_eq!(bench.next().as_deref(), Some("changed 1"));
+        assert_eq!(bench.answers(2).await, ["0:\"initialize\"", "501:\"fine\""]);
+        bench.fake.go.notify_waiters();
+        assert_eq!(bench.answers(500).await.len(), 500);
+    }
+
+    #[tokio::test]
+    async fn an_overflow_marks_the_document_once_until_its_next_whole_text() {
+        let mut bench = bench(4_000).initialized();
+        bench.change(1, &"x".repeat(2_000), false);
+        bench.change(2, &"x".repeat(2_000), false);
+        bench.change(3, "small, but it builds on what is lost", false);
+        bench.change(4, &"x".repeat(4_000), true);
+        assert_eq!(bench.next().as_deref(), Some("changed 1"));
+        assert_eq!(bench.next().as_deref(), Some("lost Some(\"file:///a\") overflow"));
+        assert_eq!(bench.next(), None);
+        bench.change(5, "again lost", false);
+        assert_eq!(bench.next(), None);
+        bench.change(6, "whole", true);
+        bench.change(7, "x", false);
+        assert_eq!(bench.next().as_deref(), Some("changed 6"));
+        assert_eq!(bench.next().as_deref(), Some("changed 7"));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_as_a_change_is_a_lost_change() {
+        let mut bench = bench(1 << 20).initialized();
+        let uri = json!({ "uri": "file:///a", "version": 1 });
+        bench.notify("textDocument/didChange", json!({ "textDocument": uri, "contentChanges": 7 }));
+        bench.notify(
+            "textDocument/didChange",
+            json!({ "textDocument": uri, "contentChanges":
+            [{ "text": "", "range": { "start": { "line": -1, "character": 0 }, "end": at(0) } }] }),
+        );
+        bench.notify("textDocument/didChange", json!([]));
+        bench.notify("textDocument/didOpen", json!({ "textDocument": { "uri": "file:///b" } }));
+        bench.order.oversized();
+        for expected in [
+            "Some(\"file:///a\") malformed",
+            "Some(\"file:///a\") malformed",
+            "None malformed",
+            "Some(\"file:///b\") malformed",
+        ] {
+            assert_eq!(bench.next(), Some(format!("lost {expected}_message")));
+        }
+        assert_eq!(bench.next().as_deref(), Some("lost None oversized_message"));
+    }
+
+    #[tokio::test]
+    async fn before_initialize_nothing_is_taken_and_exit_says_how_it_ended() {
+        let mut early = bench(1 << 20);
+        early.change(1, "x", true);
+        early.order.end("end_of_input");
+        early.order.end("parent_gone");
+        assert_eq!(early.next().as_deref(), Some("end end_of_input 1"));
+        assert_eq!(early.next(), None);
+
+        let mut late = bench(1 << 20).initialized();
+        late.request(1, "shutdown", Value::Null);
+        late.notify("exit", Value::Null);
+        assert_eq!(late.next().as_deref(), Some("end exit 0"));
+    }
+
+    #[tokio::test]
+    async fn malformed_messages_are_answered_and_counted_and_the_next_one_is_heard() {
+        let mut bench = bench(1 << 20).initialized();
+        bench.order.take(b"{\"jsonrpc\":\"2.0\",");
+        bench.order.take(b"[]");
+        bench.order.garbage();
+        bench.change(1, "x", true);
+        assert_eq!(bench.next().as_deref(), Some("degraded malformed_message"));
+        assert_eq!(bench.next().as_deref(), Some("degraded malformed_message"));
+        assert_eq!(bench.next().as_deref(), Some("degraded malformed_frame"));
+        assert_eq!(bench.next().as_deref(), Some("changed 1"));
+        assert_eq!(bench.answers(4).await, ["0:\"initialize\"", "null:-32600", "null:-32700", "null:-32700"]);
     }
 }

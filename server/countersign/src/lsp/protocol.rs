@@ -1,0 +1,174 @@
+//! The open custom messages, exactly as `editors/PROTOCOL.md` describes them.
+//!
+//! A type here is a promise to strangers: fields are added, never changed or removed. That page
+//! carries a digest of this file, and a test fails when one changes without the other.
+
+use countersign_event::facts::{Model, Range};
+use serde::{Deserialize, Serialize};
+
+/// `countersign/suggestion`, editor to server, notification.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Suggestion {
+    /// What happened to it.
+    pub(crate) event: SuggestionEvent,
+    /// The extension's own name for this suggestion: the same in all its messages, never used again.
+    pub(crate) id: String,
+    /// The AI tool, by its short name (`copilot`).
+    pub(crate) tool: String,
+    /// Its version, verbatim.
+    #[serde(default)]
+    pub(crate) tool_version: Option<String>,
+    /// The document.
+    pub(crate) text_document: TextDocument,
+    /// What it would replace, or for `accepted` and `partial` what it did replace, in the document
+    /// before that; in the position encoding of the connection.
+    #[serde(default)]
+    pub(crate) range: Option<Range>,
+    /// For `shown`, the whole suggestion; for `accepted` and `partial`, what this act inserted, if it
+    /// is not the whole suggestion.
+    #[serde(default)]
+    pub(crate) text: Option<String>,
+    /// The model, where the tool says it.
+    #[serde(default)]
+    pub(crate) model: Option<Model>,
+    /// For `rejected`: `dismissed` (the default), `ignored`, `superseded`, `typed_over`.
+    #[serde(default)]
+    pub(crate) reason: Option<String>,
+}
+
+/// What happened to a suggestion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SuggestionEvent {
+    /// It appeared on the screen.
+    Shown,
+    /// A person took it, all or all that was left of it.
+    Accepted,
+    /// A person took a word or a line of it.
+    Partial,
+    /// It went away without being taken.
+    Rejected,
+}
+
+/// A document.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct TextDocument {
+    /// The URI, exactly as in `textDocument/didOpen`.
+    pub(crate) uri: String,
+}
+
+/// `countersign/attribution`, editor to server, request: who wrote which part of a document.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AttributionParams {
+    /// The document.
+    pub(crate) text_document: TextDocument,
+}
+
+/// Answer of `countersign/attribution`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Attribution {
+    /// The document's version that the spans belong to.
+    pub(crate) version: Option<i64>,
+    /// False when a change was lost: then `spans` is empty until the next full text.
+    pub(crate) synchronised: bool,
+    /// Every byte of the text, in order, neighbours of one origin merged.
+    pub(crate) spans: Vec<Span>,
+}
+
+/// A stretch of text of one origin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Span {
+    /// Where, in the position encoding of the connection.
+    pub(crate) range: Range,
+    /// `ai`, `human` or `unknown`.
+    pub(crate) origin: String,
+    /// The contribution, for `ai`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) contribution: Option<String>,
+}
+
+/// `countersign/contribution`, editor to server, request: what is known about a contribution.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct ContributionParams {
+    /// Its id.
+    pub(crate) id: String,
+}
+
+/// Answer of `countersign/contribution`; `null` when the id is not known on this device. The facts have
+/// the shape they have in events: a value with its `how`, or `absent` and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Contribution {
+    /// Its id.
+    pub(crate) id: String,
+    /// The five facts.
+    #[serde(flatten)]
+    pub(crate) facts: Facts,
+    /// How much is still there, if it is in an open document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) retention: Option<Retention>,
+}
+
+/// The five facts, and how the act itself is known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Facts {
+    /// How we know that it was accepted.
+    pub(crate) how: countersign_event::How,
+    /// When.
+    pub(crate) time: countersign_event::Timestamp,
+    /// Which model.
+    pub(crate) model: countersign_event::Fact<Model>,
+    /// What it was asked.
+    pub(crate) prompt: countersign_event::Fact<countersign_event::facts::Prompt>,
+    /// What it offered.
+    pub(crate) output: countersign_event::Fact<countersign_event::facts::Output>,
+    /// Who took it.
+    pub(crate) person: countersign_event::Fact<countersign_event::facts::Person>,
+    /// By which way.
+    pub(crate) path: countersign_event::Fact<countersign_event::facts::IntegrationPath>,
+}
+
+/// How much of a contribution is still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Retention {
+    /// Bytes that entered.
+    pub(crate) accepted_bytes: u64,
+    /// Of these, bytes that are still there.
+    pub(crate) surviving_bytes: u64,
+}
+
+/// Parameters of `countersign/status` and `countersign/resume`: none, or an empty object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct Nothing {}
+
+/// `countersign/pause`, editor to server, request. Answered with a [`Status`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct PauseParams {
+    /// For how long; without it until `countersign/resume`.
+    #[serde(default)]
+    pub(crate) minutes: Option<u32>,
+}
+
+/// Answer of `countersign/status`, `countersign/pause` and `countersign/resume`, and the parameters of
+/// `countersign/statusChanged` (server to editor, notification).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Status {
+    /// `recording`, `paused` or `degraded`.
+    pub(crate) state: String,
+    /// When a pause ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) until: Option<countersign_event::Timestamp>,
+    /// Why nothing, or not everything, can be recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) problem: Option<String>,
+    /// Open documents that lost a change and wait for a full text.
+    pub(crate) unsynchronised: Vec<String>,
+    /// Open documents.
+    pub(crate) documents: u32,
+}
