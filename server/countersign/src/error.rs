@@ -1,4 +1,6 @@
 //! What a command says when it can't go on: a message, what to do, and the exit code.
+//!
+//! A check that does not hold (exit code 1) is an answer, not a failure: the command returns it itself.
 
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -13,8 +15,6 @@ pub(crate) struct Failure {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// It does not hold: exit code 1.
-    Holds,
     /// Wrong use: exit code 2.
     Usage,
     /// Could not: exit code 3.
@@ -24,11 +24,6 @@ enum Kind {
 }
 
 impl Failure {
-    /// It was checked and does not hold (exit code 1).
-    pub(crate) fn does_not_hold(message: impl Display) -> Self {
-        Failure::new(Kind::Holds, message)
-    }
-
     /// Wrong arguments or configuration (exit code 2).
     pub(crate) fn usage(message: impl Display) -> Self {
         Failure::new(Kind::Usage, message)
@@ -75,7 +70,6 @@ impl Failure {
             }
         }
         match self.kind {
-            Kind::Holds => ExitCode::from(1),
             Kind::Usage => ExitCode::from(2),
             Kind::Could => ExitCode::from(3),
             Kind::ReaderGone => ExitCode::SUCCESS,

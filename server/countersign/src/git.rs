@@ -65,11 +65,6 @@ pub(crate) fn root_of(dir: &Path) -> Option<PathBuf> {
     dir.ancestors().find(|dir| dir.join(".git").exists()).map(Path::to_owned)
 }
 
-/// Returns git's `user.email` as it is for commands in `dir`, in a repository or not.
-pub(crate) fn email(dir: &Path) -> Option<String> {
-    ask(dir, &["config", "user.email"])
-}
-
 /// A repository's ID: its root commit and its normalised remote, so that two clones have the same.
 fn identity(root: &Path) -> Option<String> {
     let roots = ask(root, &["rev-list", "--max-parents=0", "HEAD"])?;

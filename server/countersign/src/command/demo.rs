@@ -120,12 +120,21 @@ impl<'a> Story<'a> {
 
     /// Says everything the recorded editor said, to the tap and to the language server.
     fn play(&mut self) -> Result<(), Failure> {
+        let mut asked: Option<(String, Value)> = None;
         for said in recording::editor_side(&recording::text(&self.uri))? {
+            // The server may ask back before it answers, so only a further step waits for the answer.
+            if !matches!(said, Said::Answer(_))
+                && let Some((method, id)) = asked.take()
+            {
+                self.answered(&method, &id)?;
+            }
             match said {
-                Said::Notification(method, _) if method == "exit" => break,
                 Said::Request(method, _) if method == "shutdown" => break,
                 Said::Notification(method, message) => self.notify(&method, &message)?,
-                Said::Request(method, message) => self.request(&method, &message)?,
+                Said::Request(method, message) => {
+                    self.tap.send(&message)?;
+                    asked = Some((method, message["id"].clone()));
+                }
                 Said::Answer(message) => {
                     let id = message["id"].clone();
                     self.tap.wait("a request of its own", PATIENCE, |m| m.get("method").is_some() && m["id"] == id)?;
@@ -164,14 +173,18 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    fn request(&mut self, method: &str, message: &Value) -> Result<(), Failure> {
-        let answer = self.tap.ask(message, PATIENCE)?;
+    fn answered(&mut self, method: &str, id: &Value) -> Result<(), Failure> {
+        let answer = self.tap.answer(method, id, PATIENCE)?;
         match method {
             "textDocument/inlineCompletion" => {
                 let offered = answer.pointer("/result/items/0/insertText").and_then(Value::as_str).unwrap_or_default();
                 let first = offered.lines().next().unwrap_or_default().trim();
                 let more = offered.lines().count().saturating_sub(1);
-                let more = if more == 0 { String::new() } else { format!(" (+{more} lines)") };
+                let more = if more == 0 {
+                    String::new()
+                } else {
+                    format!(" (+{more} line{})", if more == 1 { "" } else { "s" })
+                };
                 step(self.paint, "copilot", &format!("offers {}{more}", self.paint.cyan(first)))?;
             }
             "workspace/executeCommand" => {

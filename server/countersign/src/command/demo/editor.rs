@@ -79,10 +79,14 @@ impl Server {
 
     /// Sends a request and waits for its answer.
     pub(super) fn ask(&mut self, message: &Value, deadline: Duration) -> Result<Value, Failure> {
-        let id = message["id"].clone();
         self.send(message)?;
-        let what = format!("an answer to {}", message["method"]);
-        self.wait(&what, deadline, |answer| answer.get("method").is_none() && answer["id"] == id)
+        self.answer(message["method"].as_str().unwrap_or_default(), &message["id"], deadline)
+    }
+
+    /// Waits for the answer to a request.
+    pub(super) fn answer(&mut self, method: &str, id: &Value, deadline: Duration) -> Result<Value, Failure> {
+        let what = format!("an answer to {method}");
+        self.wait(&what, deadline, |answer| answer.get("method").is_none() && answer["id"] == *id)
     }
 
     /// Says goodbye as an editor does and waits for the process to end.

@@ -129,10 +129,8 @@ impl Ground {
 
     /// Tells the device where to send its trail.
     pub(super) fn configure(&self, collector: SocketAddr, token_file: &Path) -> Result<(), Failure> {
-        let text = format!(
-            "[collector]\nurl = \"http://{collector}\"\ntoken_file = {:?}\n",
-            token_file.display().to_string()
-        );
+        let text =
+            format!("[collector]\nurl = \"http://{collector}\"\ntoken_file = {:?}\n", token_file.display().to_string());
         std::fs::write(self.shell.paths.config.join("config.toml"), text)
             .map_err(|error| Failure::from_error("cannot write config.toml", &error))
     }

@@ -26,7 +26,12 @@ pub(super) fn print(ground: &Ground, told: &Told) -> Result<(), Failure> {
     row("flagged", paint.yellow(&told.hints.join(", ")))?;
     row(
         "while offline",
-        format!("{} events waited {:.1} s, sent in {:.1} s", told.waited, told.outage.as_secs_f64(), told.drain.as_secs_f64()),
+        format!(
+            "{} events waited {:.1} s, sent in {:.1} s",
+            told.waited,
+            told.outage.as_secs_f64(),
+            told.drain.as_secs_f64()
+        ),
     )?;
     row("device verifies", ground.output(&["verify"])?.trim().to_owned())?;
     let archive = ground.archive().display().to_string();
@@ -60,8 +65,13 @@ struct Trail {
 impl Trail {
     fn read(ground: &Ground) -> Result<Trail, Failure> {
         let reader = Reader::open(&ground.shell.paths.state)?;
-        let mut trail =
-            Trail { types: BTreeMap::new(), offered_bytes: 0, reasons: Vec::new(), changed: Vec::new(), line_to_trace: 1 };
+        let mut trail = Trail {
+            types: BTreeMap::new(),
+            offered_bytes: 0,
+            reasons: Vec::new(),
+            changed: Vec::new(),
+            line_to_trace: 1,
+        };
         let mut left: BTreeMap<String, (u64, u64)> = BTreeMap::new();
         for stored in reader.events_after(0, usize::MAX >> 1)? {
             let Ok(header) = stored.bytes.header() else { continue };
@@ -101,6 +111,9 @@ fn next_steps(paint: Paint) -> Result<(), Failure> {
     writeln!(out, "  1. Put `countersign lsp` beside your language servers.")?;
     writeln!(out, "  2. Put `countersign tap --` before the command of your AI server.")?;
     writeln!(out, "  Neovim: editors/neovim   Helix: editors/helix   any other: editors/PROTOCOL.md")?;
-    writeln!(out, "  Nothing leaves your device until config.toml names a collector; `countersign log` shows what is kept.")?;
+    writeln!(
+        out,
+        "  Nothing leaves your device until config.toml names a collector; `countersign log` shows what is kept."
+    )?;
     Ok(())
 }
