@@ -32,9 +32,6 @@ const MAX_LIVE: usize = 1_000;
 const MOMENTS: [(i64, Moment); 4] =
     [(30_000, Moment::After30s), (120_000, Moment::After2m), (300_000, Moment::After5m), (600_000, Moment::After10m)];
 
-/// The first and the last of some messages.
-type Messages = (usize, usize);
-
 pub(super) struct Document {
     pub(super) language: String,
     pub(super) version: i32,
@@ -201,17 +198,14 @@ impl Document {
 
     /// Looks for the insertion that an act describes, and gives it to the contribution.
     fn explain(&mut self, contribution: &ContributionId, entered: &Entered, key: &[u8]) -> Option<Found> {
-        let (stroke, region) = self.find_insertion(entered).or_else(|| self.find_text(entered, key))?;
-        let (first, last) = stroke;
-        self.slide(first, last, &region);
-        let accepted = self.strokes[last].after.slice(region.clone());
-        let fresh = follow::cut(&self.fresh_between(first, last), &region);
+        let place = self.find_insertion(entered).or_else(|| self.find_text(entered, key))?;
+        let Place { first, last, region, fresh, accepted, later } = place;
         let accepted_bytes = follow::bytes(&fresh) as u64;
         for stroke in self.strokes.range_mut(first..=last) {
             stroke.is_explained = true;
         }
         let (mut now, mut region) = (fresh, region);
-        for edit in self.edits_after(last) {
+        for edit in later {
             follow::survivors(&mut now, edit);
             follow::region(&mut region, edit);
         }
@@ -233,16 +227,36 @@ impl Document {
         for range in free {
             self.spans.set(range, &origin);
         }
+        self.judge_rest(last);
         Some(Found { accepted, accepted_bytes, region })
     }
 
+    /// Judges again what came in the message of an explained insertion beside it: an editor that
+    /// gathers its messages sends typing and acceptances in one.
+    fn judge_rest(&mut self, stroke: usize) {
+        let rest = &self.strokes[stroke];
+        let mut came = rest.rest();
+        let texts: Vec<String> = came.iter().map(|range| rest.after.slice(range.clone())).collect();
+        if rest.origin == Origin::Human || human::origin_of(texts.iter().map(String::as_str), false) != Origin::Human {
+            return;
+        }
+        self.edits_after(stroke).into_iter().for_each(|edit| follow::survivors(&mut came, edit));
+        let unknown: Vec<Range<usize>> = came
+            .into_iter()
+            .flat_map(|range| self.spans.within(range))
+            .filter(|(_, origin)| **origin == Origin::Unknown)
+            .map(|(range, _)| range)
+            .collect();
+        unknown.into_iter().for_each(|range| self.spans.set(range, &Origin::Human));
+    }
+
     /// Finds an insertion that the editor sent as the act describes it.
-    fn find_insertion(&mut self, entered: &Entered) -> Option<(Messages, Range<usize>)> {
+    fn find_insertion(&mut self, entered: &Entered) -> Option<Place> {
         let mut best: Option<(bool, usize, usize)> = None;
         for (s, stroke) in self.strokes.iter().enumerate() {
             for (i, insertion) in stroke.insertions.iter().enumerate() {
                 let is_it = !insertion.is_explained && insertion.entered.digest == entered.digest;
-                if is_it && !follow::cut(&stroke.fresh, &insertion.region).is_empty() {
+                if is_it && !insertion.fresh.is_empty() {
                     let is_elsewhere = insertion.entered.range.start != entered.range.start;
                     if best.is_none_or(|(elsewhere, ..)| elsewhere && !is_elsewhere) {
                         best = Some((is_elsewhere, s, i));
@@ -251,14 +265,19 @@ impl Document {
             }
         }
         let (_, s, i) = best?;
-        let insertion = &mut self.strokes[s].insertions[i];
-        insertion.is_explained = true;
-        Some(((s, s), insertion.region.clone()))
+        let region = self.strokes[s].insertions[i].region.clone();
+        self.slide(s, s, &region);
+        self.strokes[s].insertions[i].is_explained = true;
+        let stroke = &self.strokes[s];
+        let insertion = &stroke.insertions[i];
+        let (fresh, accepted) = (insertion.fresh.clone(), insertion.after.slice(region.clone()));
+        let later = stroke.edits().skip(insertion.steps).chain(self.edits_after(s)).collect();
+        Some(Place { first: s, last: s, region, fresh, accepted, later })
     }
 
     /// Finds the described text standing at the described place after one or several messages: an
     /// editor may have sent it in parts, or as a full text.
-    fn find_text(&self, entered: &Entered, key: &[u8]) -> Option<(Messages, Range<usize>)> {
+    fn find_text(&mut self, entered: &Entered, key: &[u8]) -> Option<Place> {
         let bytes = usize::try_from(entered.bytes).ok()?;
         // First where the described replacement is all that happened, then where more did.
         for is_all in [true, false] {
@@ -268,7 +287,11 @@ impl Document {
                     if let Some(region) = self.described(first, last, entered, bytes, is_all)
                         && digest::entered(key, &self.strokes[last].after.slice(region.clone())) == entered.digest
                     {
-                        return Some(((first, last), region));
+                        self.slide(first, last, &region);
+                        let fresh = follow::cut(&self.fresh_between(first, last), &region);
+                        let accepted = self.strokes[last].after.slice(region.clone());
+                        let later = self.edits_after(last);
+                        return Some(Place { first, last, region, fresh, accepted, later });
                     }
                 }
             }
@@ -314,6 +337,7 @@ impl Document {
             return;
         }
         stroke.fresh = vec![region.clone()];
+        stroke.insertions.iter_mut().for_each(|insertion| insertion.fresh = vec![region.clone()]);
         let later: Vec<Edit> = self.edits_after(last);
         if later.is_empty() {
             let (from, to) = if region.start < came.start { (low, low + len) } else { (low + len, low) };
@@ -479,7 +503,20 @@ impl Document {
     }
 }
 
-/// Where an act was found.
+/// Where the insertion of an act came in.
+struct Place {
+    /// The first and the last of its messages.
+    first: usize,
+    last: usize,
+    /// Where it stood when it had come, and what of that was new.
+    region: Range<usize>,
+    fresh: Vec<Range<usize>>,
+    accepted: String,
+    /// What was changed after it.
+    later: Vec<Edit>,
+}
+
+/// What became of it.
 struct Found {
     accepted: String,
     accepted_bytes: u64,

@@ -59,6 +59,16 @@ pub(super) fn cut(ranges: &[Range<usize>], to: &Range<usize>) -> Vec<Range<usize
     cut.filter(|range| range.start < range.end).collect()
 }
 
+/// Takes a range out of others.
+pub(super) fn take(ranges: &mut Vec<Range<usize>>, out: &Range<usize>) {
+    let left = ranges.iter().flat_map(|range| {
+        [range.start..range.end.min(out.start), range.start.max(out.end)..range.end]
+            .into_iter()
+            .filter(|r| r.start < r.end)
+    });
+    *ranges = left.collect();
+}
+
 pub(super) fn bytes(ranges: &[Range<usize>]) -> usize {
     ranges.iter().map(|range| range.len()).sum()
 }
@@ -67,6 +77,21 @@ pub(super) fn bytes(ranges: &[Range<usize>]) -> usize {
 #[expect(clippy::single_range_in_vec_init, reason = "ranges are what is tested")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_range_is_taken_out_of_others() {
+        for (out, left) in [
+            (0..10, vec![10..14, 20..22]),
+            (12..13, vec![10..12, 13..14, 20..22]),
+            (10..14, vec![20..22]),
+            (13..21, vec![10..13, 21..22]),
+            (12..12, vec![10..12, 12..14, 20..22]),
+        ] {
+            let mut ranges = vec![10..14, 20..22];
+            take(&mut ranges, &out);
+            assert_eq!(ranges, left, "{out:?}");
+        }
+    }
 
     #[test]
     fn ranges_follow_edits() {

@@ -35,11 +35,18 @@ pub(super) struct Step {
     pub(super) gone: String,
 }
 
-/// An insertion that an act of another process may describe.
+/// An insertion that an act of another process may describe. One message may go on changing it, so
+/// it is kept as it was when it came.
 pub(super) struct Insertion {
     pub(super) entered: Entered,
-    /// Where it stands in the text after.
+    /// The text just after it.
+    pub(super) after: Text,
+    /// Where it stands in that text.
     pub(super) region: Range<usize>,
+    /// What of it was new there.
+    pub(super) fresh: Vec<Range<usize>>,
+    /// How many steps of the message had been taken then.
+    pub(super) steps: usize,
     pub(super) is_explained: bool,
 }
 
@@ -79,6 +86,7 @@ impl Stroke {
         let edits = text.apply(change, encoding)?;
         let mut shift: isize = 0;
         let mut come = Vec::new();
+        let mut fresh = Vec::new();
         for edit in edits {
             let old = edit.start.wrapping_add_signed(-shift);
             let step = Step {
@@ -88,13 +96,14 @@ impl Stroke {
             };
             shift += edit.inserted as isize - edit.deleted as isize;
             follow::survivors(&mut self.fresh, edit);
-            self.insertions.iter_mut().for_each(|insertion| follow::region(&mut insertion.region, edit));
+            follow::survivors(&mut fresh, edit);
             if edit.inserted > 0 {
                 self.fresh.push(edit.start..edit.start + edit.inserted);
+                fresh.push(edit.start..edit.start + edit.inserted);
             }
             if change.range.is_none() && is_insertion(&step.come) {
                 let region = edit.start..edit.start + edit.inserted;
-                come.push(insertion(prior.range(old..old + edit.deleted), &step.come, region, key));
+                come.push((entered(prior.range(old..old + edit.deleted), &step.come, key), region));
             }
             self.steps.push(step);
         }
@@ -104,10 +113,28 @@ impl Stroke {
             let start = prior.byte_at(range.start, encoding)?;
             let end = prior.byte_at(range.end, encoding)?;
             let region = start..start + change.text.len();
-            come.push(insertion(prior.range(start..end), &change.text, region, key));
+            come.push((entered(prior.range(start..end), &change.text, key), region));
         }
-        self.insertions.extend(come);
+        self.insertions.extend(come.into_iter().map(|(entered, region)| Insertion {
+            entered,
+            after: text.clone(),
+            fresh: follow::cut(&fresh, &region),
+            region,
+            steps: self.steps.len(),
+            is_explained: false,
+        }));
         Ok(())
+    }
+
+    /// Returns what came in this message beside its explained insertions, in the text after.
+    pub(super) fn rest(&self) -> Vec<Range<usize>> {
+        let mut rest = self.fresh.clone();
+        for insertion in self.insertions.iter().filter(|insertion| insertion.is_explained) {
+            let mut its = insertion.fresh.clone();
+            self.edits().skip(insertion.steps).for_each(|edit| follow::survivors(&mut its, edit));
+            its.iter().for_each(|range| follow::take(&mut rest, range));
+        }
+        rest
     }
 
     /// Returns the edits in order.
@@ -121,7 +148,6 @@ pub(super) fn is_insertion(text: &str) -> bool {
     text.chars().nth(1).is_some()
 }
 
-fn insertion(replaced: facts::Range, text: &str, region: Range<usize>, key: &[u8]) -> Insertion {
-    let entered = Entered { range: replaced, bytes: text.len() as u64, digest: digest::entered(key, text) };
-    Insertion { entered, region, is_explained: false }
+fn entered(replaced: facts::Range, text: &str, key: &[u8]) -> Entered {
+    Entered { range: replaced, bytes: text.len() as u64, digest: digest::entered(key, text) }
 }

@@ -218,7 +218,18 @@ fn what_a_person_types_in_the_message_of_an_acceptance_stays_theirs() {
         entered c1 0:0-0:0 "return run(True)"
         save
         "#,
-        expect![[""]],
+        expect![[r#"
+            change: poll true
+            entered: attribution changed
+            entered: evidence c1 act 1 0:0-0:14
+            entered: measure c1 "acceptance" 12/16 at 0:0-0:14 "return run(True)" -> "return run(Fa)"
+            entered: poll false
+            save: snapshot ai c1 0..11 | human 11..13 | ai c1 13..14 | unknown 14..15
+            ai c1 "return run("
+            human "Fa"
+            ai c1 ")"
+            unknown "\n"
+        "#]],
     );
 }
 
