@@ -68,8 +68,8 @@ impl Detector {
 
     /// Returns the secrets of `text`.
     ///
-    /// Shape: sorted, non-overlapping, on character borders. Marks of an earlier redaction are
-    /// never part of a secret.
+    /// Shape: sorted, non-overlapping, on character borders. A mark of an earlier
+    /// redaction alone is never a secret.
     pub fn find(&self, text: &str) -> Vec<Secret> {
         let mut found: Vec<(Range<usize>, usize)> = Vec::new();
         for hit in self.keywords.find_overlapping_iter(text) {
@@ -82,7 +82,7 @@ impl Detector {
             return Vec::new();
         }
         let marks = marks(text);
-        found.retain(|(range, _)| !touches(&marks, range));
+        found.retain_mut(|(range, _)| beyond(&marks, range));
         merge(found)
     }
 
@@ -197,9 +197,20 @@ pub(crate) fn marks(text: &str) -> Vec<Range<usize>> {
 /// The kind of a value that was hidden for the name it stood under.
 pub(crate) const KEYED: &str = "named-value";
 
-fn touches(marks: &[Range<usize>], range: &Range<usize>) -> bool {
-    let next = marks.partition_point(|mark| mark.end <= range.start);
-    marks.get(next).is_some_and(|mark| mark.start < range.end)
+/// Tells whether `range` is more than a mark, and widens it over the marks it cuts: text beside a
+/// mark must not hide behind it.
+fn beyond(marks: &[Range<usize>], range: &mut Range<usize>) -> bool {
+    let first = marks.partition_point(|mark| mark.end <= range.start);
+    for mark in &marks[first..] {
+        if mark.start >= range.end {
+            break;
+        }
+        if mark.start <= range.start && range.end <= mark.end {
+            return false;
+        }
+        *range = range.start.min(mark.start)..range.end.max(mark.end);
+    }
+    true
 }
 
 /// Merges overlapping ranges; the shape that comes first in the table names the result.

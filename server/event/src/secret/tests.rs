@@ -168,11 +168,24 @@ fn the_specific_shape_names_what_a_general_one_also_matches() {
 }
 
 #[test]
-fn a_forged_mark_hides_nothing() {
+fn a_mark_is_no_secret_and_hides_none() {
     let token = tokens().remove(1).1;
-    for text in
-        [format!("[redacted:{token}]"), format!("[redacted:jwt:{token}]"), format!("[redacted:jwt:0123abcd {token}]")]
-    {
+    let body = "MIIEowIBAAKCAQEAuZk3v9Qw7Lx2Tn8Rb0pYdZk3v9Qw7Lx2Tn8Rb0pYdZk3v9Qw\n".repeat(3);
+    for text in [
+        format!("[redacted:{token}]"),
+        format!("[redacted:jwt:{token}]"),
+        format!("[redacted:jwt:0123abcd {token}]"),
+        "password = \"[redacted:jwt:0123abcd]kX9#mP2qL\"".to_owned(),
+        format!("-----BEGIN PRIVATE KEY-----\n{body}[redacted:jwt:0123abcd]\n{body}-----END PRIVATE KEY-----"),
+    ] {
         assert_eq!(kinds(&text).len(), 1, "{text}");
+    }
+    for text in [
+        "password = \"[redacted:password:0123abcd]\"",
+        "TOKEN=[redacted:secret:0123abcd]",
+        "mysql --password [redacted:secret-flag:0123abcd] -h db",
+        "{\"token\": \"[redacted:named-value:0123abcd]\"}",
+    ] {
+        assert_eq!(kinds(text), [], "{text}");
     }
 }

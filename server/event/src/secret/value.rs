@@ -300,7 +300,6 @@ fn placeholder(value: &str) -> bool {
         "dummy",
         "insert",
         "replace",
-        "redacted",
         "fixme",
         "todo",
         "sample",
