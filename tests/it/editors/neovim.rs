@@ -57,14 +57,26 @@ fn a_suggestion_accepted_in_neovim_is_flagged_there_and_traced_afterwards() {
     assert_eq!(data["gesture"], "both", "the edit and the editor's command");
     assert_eq!(data["how"], "observed");
     // Neovim replaces the four blanks that were typed; only what is new entered.
-    assert_eq!(data["content"]["accepted"].as_str().map(str::trim_start), Some(offered.trim_start()), "{data:#}");
+    assert_eq!(accepted[0]["content"]["accepted"], offered.trim_start(), "{accepted:#?}");
+
+    // The person's "False" is inside the AI's line, and stays the person's.
+    let measured = about("contribution.measured");
+    let last = &measured.last().unwrap()["data"];
+    assert!(last["surviving_bytes"].as_u64() < last["accepted_bytes"].as_u64(), "{last:#}");
+    let findings = of_type(&log, "finding.raised");
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    assert_eq!(findings[0]["data"]["rule"], diagnostics[0]["code"]);
 
     let trace = world.json(["trace", "--json", &format!("{}:3", file.display())]);
-    let text = serde_json::to_string(&trace).unwrap();
-    assert!(text.contains(contribution.as_str().unwrap()), "{trace:#?}");
-    let human = world.json(["trace", "--json", &format!("{}:1", file.display())]);
-    let text = serde_json::to_string(&human).unwrap();
-    assert!(!text.contains(contribution.as_str().unwrap()), "{human:#?}");
+    let answer = trace.iter().find(|line| line["contribution"] == contribution).expect("line 3 is traced");
+    for fact in ["model", "prompt", "output", "person", "path"] {
+        let fact = &answer[fact];
+        assert!(fact["how"].is_string() || fact["absent"].is_string(), "{fact}");
+    }
+    assert_eq!(answer["path"]["tool"], "stand-in");
+    assert_eq!(trace.last().unwrap()["complete"], true, "{trace:#?}");
+    let human = world.json(["trace", "--json", &format!("{}:2", file.display())]);
+    assert!(human.iter().all(|line| line.get("contribution").is_none()), "{human:#?}");
 }
 
 #[test]
