@@ -62,7 +62,7 @@ pub(crate) fn run(args: &TapArgs, shell: &Shell) -> Result<ExitCode, Failure> {
     watch.end();
     match listener.recv_timeout(FLUSH) {
         Ok(ending) => ending.finish(sys::status_number(status)),
-        Err(_) => tracing::error!("the end of what passed was not recorded: the listener did not come to it"),
+        Err(_) => session::record_gap(shell),
     }
     Ok(sys::exit_code(status))
 }

@@ -24,7 +24,7 @@ use suggestion::{Kind, Pending, Suggestion};
 /// How long an edit waits for its message, and a message for its edit.
 const WAIT_MS: i64 = 2_000;
 /// Edits this close together may be one acceptance that an editor sends line by line.
-const BURST_MS: i64 = 50;
+const BURST_MS: i64 = 150;
 /// So many suggestions are remembered; the oldest are ended and forgotten first.
 const MAX_SUGGESTIONS: usize = 512;
 /// So many unanswered questions are remembered.

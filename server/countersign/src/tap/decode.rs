@@ -56,16 +56,31 @@ pub(crate) struct Names {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct Program {
     /// Its name.
+    #[serde(deserialize_with = "short")]
     pub(crate) name: String,
     /// Its version.
     #[serde(default)]
-    pub(crate) version: Option<String>,
+    pub(crate) version: Option<Version>,
+}
+
+/// A version, verbatim.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Version {
+    #[serde(deserialize_with = "short")]
+    pub(crate) text: String,
+}
+
+/// Reads at most 100 characters: events are small, and a name is a stranger's text.
+fn short<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = Cow::<str>::deserialize(deserializer)?;
+    Ok(text.chars().take(100).collect())
 }
 
 impl std::fmt::Display for Program {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.version {
-            Some(version) => write!(f, "{} {version}", self.name),
+            Some(version) => write!(f, "{} {}", self.name, version.text),
             None => f.write_str(&self.name),
         }
     }

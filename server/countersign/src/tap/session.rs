@@ -10,6 +10,7 @@ use countersign_event::content::ContentName;
 use countersign_event::facts::{Absent, Fact, How, IntegrationPath, Model, Output, PathKind, Place, Range, Transport};
 use countersign_event::payload::capture::{Degraded, Started, Stopped};
 use countersign_event::payload::suggestion::{self, Dwell, Entered, Shown};
+use countersign_event::payload::trail::Gap;
 use countersign_event::payload::{Circumstances, Payload};
 use countersign_provenance::distance::distance;
 use countersign_provenance::join::{Accepted, Joiner, Observation, Offered, Outcome, Rejected};
@@ -351,7 +352,7 @@ impl Running {
         let model = offered.and_then(|offered| offered.model.as_ref());
         IntegrationPath {
             tool: Some(tool),
-            version: server.and_then(|server| server.version.clone()),
+            version: server.and_then(|server| Some(server.version.as_ref()?.text.clone())),
             session: Some(self.session.clone()),
             request_id: model.and_then(|model| model.request_id.clone()),
             ..IntegrationPath::new(PathKind::Ide, Transport::Tap)
@@ -372,6 +373,24 @@ fn model(offered: &Offered) -> Fact<Model> {
 
 fn place(offered: &Offered, range: Option<Range>) -> Place {
     Place { uri: Some(offered.uri.clone()), range, language: offered.language.clone(), ..Place::default() }
+}
+
+/// Records that the listener did not come to its end: what it had not recorded yet is missing.
+pub(super) fn record_gap(shell: &Shell) {
+    tracing::error!("the listener did not come to its end; a gap is recorded");
+    let gap = Gap {
+        how: How::Observed,
+        reason: "crash".to_owned(),
+        count: None,
+        from: None,
+        to: Some(now()),
+        by: Some("tap".to_owned()),
+    };
+    let recorder = Recorder::start(shell);
+    recorder.record(Record::light(now(), "tap", Payload::TrailGap(gap)));
+    if let Err(failure) = recorder.close(FLUSH) {
+        tracing::error!("the gap was not recorded: {}", failure.message());
+    }
 }
 
 impl Ending {

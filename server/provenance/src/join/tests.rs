@@ -524,13 +524,13 @@ mod properties {
     fn observation() -> impl Strategy<Value = Observation> {
         let position = (0u32..3, 0u32..6).prop_map(|(line, character)| Position { line, character });
         let range = (position.clone(), position.clone()).prop_map(|(start, end)| Range { start, end });
-        let piece = "[ab\n]{0,4}";
+        let piece = "[abé🎉\r\n]{0,4}";
         let id = prop_oneof![Just("i".to_owned()), Just("j".to_owned())];
         prop_oneof![
             1 => piece.prop_map(|text| Observation::Opened { uri: URI.into(), language: "x".into(), text }),
-            6 => (proptest::option::weighted(0.9, range.clone()), piece).prop_map(|(range, text)| Observation::Changed {
-                uri: URI.into(),
-                changes: vec![Change { range, text }],
+            6 => proptest::collection::vec((proptest::option::weighted(0.9, range.clone()), piece), 1..3).prop_map(|changes| {
+                let changes = changes.into_iter().map(|(range, text)| Change { range, text }).collect();
+                Observation::Changed { uri: URI.into(), changes }
             }),
             2 => (0u64..3, position).prop_map(|(request, position)| Observation::Asked { request, uri: URI.into(), position }),
             3 => (0u64..3, proptest::collection::vec((proptest::option::of(id.clone()), piece, range), 0..3)).prop_map(

@@ -13,6 +13,9 @@ use serde_json::value::RawValue;
 
 const ACCEPT: &str = "github.copilot.didAcceptCompletionItem";
 
+/// So many questions are open at a time: an editor asks anew with each key and cancels the older.
+const MAX_QUESTIONS: usize = 4;
+
 /// Says which tool of our catalogue a server is.
 pub(super) fn is_server(name: &str) -> Option<&'static str> {
     name.to_ascii_lowercase().contains("copilot").then_some("copilot")
@@ -148,8 +151,9 @@ impl Models {
 
     /// A question was asked.
     pub(super) fn asked(&mut self, request: u64) {
-        if self.open.len() >= super::MAX_OPEN {
-            self.open.clear();
+        // A question that never gets its answer must not cast doubt on all later ones.
+        if self.open.len() == MAX_QUESTIONS {
+            self.open.remove(0);
         }
         self.open.push((request, None));
     }

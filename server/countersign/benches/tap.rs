@@ -1,0 +1,81 @@
+//! What the tap adds to a message: there and back through `cat`, with and without the tap around it.
+//!
+//! Budget: nobody may see it. Two pipes and two thread wakes more cost some ten microseconds; parsing
+//! happens beside. `cargo bench -p countersign --bench tap`.
+
+#![allow(missing_docs, reason = "a benchmark has no interface")]
+#![allow(clippy::unwrap_used, reason = "a benchmark that can't run has no result")]
+
+use std::io::{Read, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+fn main() {
+    divan::main();
+}
+
+/// A program that says back what it is told.
+struct Echo {
+    _home: tempfile::TempDir,
+    child: Child,
+    stdin: ChildStdin,
+    stdout: ChildStdout,
+    message: Vec<u8>,
+    back: Vec<u8>,
+}
+
+impl Echo {
+    fn start(bytes: usize, tapped: bool) -> Echo {
+        let home = tempfile::tempdir().unwrap();
+        let mut command = if tapped {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+            command.args(["tap", "--", "cat"]).env("COUNTERSIGN_HOME", home.path());
+            command
+        } else {
+            Command::new("cat")
+        };
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let text = "x".repeat(bytes);
+        let body =
+            format!(r#"{{"jsonrpc":"2.0","method":"window/logMessage","params":{{"type":3,"message":"{text}"}}}}"#);
+        let message = format!("Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes();
+        let back = vec![0; message.len()];
+        Echo { _home: home, child, stdin, stdout, message, back }
+    }
+
+    /// One message there and back.
+    fn round_trip(&mut self) {
+        let (message, back, stdin, stdout) = (&self.message, &mut self.back, &mut self.stdin, &mut self.stdout);
+        // A large message fills the pipes: it must be read while it is written.
+        std::thread::scope(|scope| {
+            if message.len() > 32 << 10 {
+                scope.spawn(|| stdin.write_all(message).unwrap());
+            } else {
+                stdin.write_all(message).unwrap();
+            }
+            stdout.read_exact(back).unwrap();
+        });
+    }
+}
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const SIZES: [usize; 3] = [100, 10_000, 1_000_000];
+
+/// The baseline.
+#[divan::bench(args = SIZES)]
+fn plain(bencher: divan::Bencher<'_, '_>, bytes: usize) {
+    let mut echo = Echo::start(bytes, false);
+    bencher.bench_local(|| echo.round_trip());
+}
+
+#[divan::bench(args = SIZES)]
+fn tapped(bencher: divan::Bencher<'_, '_>, bytes: usize) {
+    let mut echo = Echo::start(bytes, true);
+    bencher.bench_local(|| echo.round_trip());
+}
