@@ -149,13 +149,6 @@ impl Spool {
         patience.renew(lock_wait);
         open::set_aside_if(&layout, file, &patience)
     }
-
-    /// Leaves the WAL to the next process instead of moving it into the database on the way out.
-    pub(crate) fn leave_quickly(&self) {
-        use rusqlite::config::DbConfig;
-        // Only a matter of time: the next writer moves it.
-        let _ = self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
-    }
 }
 
 /// Where a short-lived process left its events.
@@ -175,9 +168,7 @@ pub fn append_once(state: &Path, appends: &[Append], lock_wait: Duration) -> Res
     let started = Instant::now();
     let placed = Spool::open_within(state, lock_wait).and_then(|mut spool| {
         spool.lock_wait = lock_wait.saturating_sub(started.elapsed());
-        let appended = spool.append(appends);
-        spool.leave_quickly();
-        appended
+        spool.append(appends)
     });
     match placed {
         Ok(appended) => Ok(Placed::Spool(appended)),

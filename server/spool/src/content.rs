@@ -191,6 +191,16 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_was_sealed_with_a_commitment_to_another_does_not_open() {
+        let (_dir, device) = device();
+        let mut content =
+            NewContent::new(ContentName::Output, "text".to_owned(), "text", vec![5; 16], KeepReason::Always, "default");
+        content.text = "another".to_owned();
+        let it = Sealed::new(&content, "event", &device).unwrap();
+        assert!(open(&it.boxed, "event", "output", &it.kept, &device).is_err());
+    }
+
+    #[test]
     fn a_changed_byte_another_place_or_another_device_do_not_open() {
         let (_dir, device) = device();
         let it = sealed("text", &device);

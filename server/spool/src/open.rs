@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::epoch::{self, Opening};
@@ -211,9 +212,9 @@ fn make_ready(
         // file of the real name may be closed while a connection of ours has it open.
         let temporary = layout.state.join(format!(".spool.db.{}", std::process::id()));
         let _ = fs::remove_file(&temporary); // a leftover of a process that was killed here
-        // A WAL without its database would be played into the new one.
-        for stale in [layout.wal(), layout.shm()] {
-            let _ = fs::remove_file(stale); // mostly not there
+        if layout.wal().exists() {
+            // Without its database it would be played into the new one.
+            set_aside(layout)?;
         }
         sys::write_whole(&temporary, &layout.db, b"")?;
     }
@@ -243,6 +244,9 @@ fn connect(layout: &Layout, patience: &Patience) -> Result<Connection, SpoolErro
     let mut conn = Connection::open_with_flags(&layout.db, flags).map_err(sql)?;
     let waiting = patience.clone();
     conn.busy_handler(Some(move |attempt| waiting.sleep(attempt))).map_err(sql)?;
+    // The last one out would move the WAL into the database: a short-lived process has no time for
+    // that, and a damaged file must stay as it was found. SQLite still does it every 1,000 pages.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(sql)?;
     conn.execute_batch(
         "PRAGMA trusted_schema = OFF;
          PRAGMA cell_size_check = ON;

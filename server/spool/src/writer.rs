@@ -301,9 +301,7 @@ impl Thread {
         if let Err(error) = self.with_spool(|spool| spool.head().map(|_| ())) {
             self.report(error);
         }
-        if let Some(spool) = self.spool.take() {
-            spool.leave_quickly();
-        }
+        self.spool = None; // whoever waits for the end may want the files
         let mut queue = self.shared.lock();
         queue.ended = true;
         queue.barrier_made = queue.settled;

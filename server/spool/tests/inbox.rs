@@ -26,6 +26,7 @@ fn post(state: &Path, append: countersign_spool::Append) {
 fn a_letter_is_taken_in_before_the_next_event_with_its_text_and_then_is_gone() {
     let dir = tempfile::tempdir().unwrap();
     let mut spool = Spool::open(dir.path()).unwrap();
+    spool.barrier().unwrap(); // the FULL commit that every process makes is behind it
     let append = event_with_content(1, "the canary sings");
     post(dir.path(), append.clone());
     let waiting = letters(dir.path());

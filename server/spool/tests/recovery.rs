@@ -13,16 +13,20 @@ use support::{event, tamper};
 
 fn set_aside(state: &Path) -> Vec<String> {
     let names = fs::read_dir(state).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<String> = names.filter(|name| name.starts_with("spool.db.broken-")).collect();
-    names.sort();
     names
+        .filter(|name| name.starts_with("spool.db.broken-") && !name.contains("-wal") && !name.contains("-shm"))
+        .collect()
 }
 
-/// Makes a trail of three signed events and returns its epoch.
+/// Makes a trail of three signed events, all of it in the database file, and returns its epoch.
 fn trail(state: &Path) -> String {
     let mut spool = Spool::open(state).unwrap();
     spool.append(&[event(1), event(2), event(3)]).unwrap();
-    spool.head().unwrap().epoch
+    let epoch = spool.head().unwrap().epoch;
+    drop(spool);
+    // A WAL that holds every page would heal whatever is done to the database.
+    tamper(state, "PRAGMA wal_checkpoint(TRUNCATE)");
+    epoch
 }
 
 /// Checks that a new epoch of the same stream began with a record of the old one.
@@ -66,6 +70,24 @@ fn a_spool_that_vanished_leaves_a_record_because_its_heads_remain() {
     let epoch = trail(dir.path());
     fs::remove_file(dir.path().join("spool.db")).unwrap();
     begins_anew(dir.path(), &epoch, "missing");
+}
+
+#[test]
+fn the_wal_of_a_broken_spool_is_kept_with_it_and_never_played_into_the_new_one() {
+    let (dir, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let epoch = trail(dir.path());
+    let mut spool = Spool::open(dir.path()).unwrap();
+    spool.append(&[event(9)]).unwrap();
+    // As the files lie when the machine stops: the last event is in the WAL alone.
+    for name in ["device.key", "heads.jsonl", "spool.db-wal"] {
+        fs::copy(dir.path().join(name), copy.path().join(name)).unwrap();
+    }
+    let wal = fs::read(copy.path().join("spool.db-wal")).unwrap();
+    assert!(!wal.is_empty());
+    fs::write(copy.path().join("spool.db"), "garbage".repeat(1000)).unwrap();
+    begins_anew(copy.path(), &epoch, "not_a_database");
+    let kept = set_aside(copy.path());
+    assert_eq!(fs::read(copy.path().join(format!("{}-wal", kept[0]))).unwrap(), wal);
 }
 
 #[test]
@@ -168,7 +190,9 @@ fn every_page_of_a_spool_damaged_in_turn_never_panics_and_never_hangs() {
         let mut spool = Spool::open(&state).unwrap();
         spool.append(&(0..200).map(event).collect::<Vec<_>>()).unwrap();
     }
+    tamper(&state, "PRAGMA wal_checkpoint(TRUNCATE)");
     let whole = fs::read(state.join("spool.db")).unwrap();
+    assert!(whole.len() > 100_000);
     for page in 0..whole.len() / 4096 {
         let mut bytes = whole.clone();
         for byte in &mut bytes[page * 4096 + 100..(page + 1) * 4096] {
