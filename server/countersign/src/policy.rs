@@ -80,10 +80,9 @@ impl Policy {
         };
         let (user, own) = match override_file {
             Some(file) => (read(file.to_owned()), None),
-            None => (
-                read(config_dir.join("policy.toml")),
-                repository.and_then(|root| read(root.join(REPOSITORY_FILE))),
-            ),
+            None => {
+                (read(config_dir.join("policy.toml")), repository.and_then(|root| read(root.join(REPOSITORY_FILE))))
+            }
         };
         let mut policy = Policy::merge(user.unwrap_or_default(), own.unwrap_or_default(), &mut problems);
         if !names.is_empty() {
