@@ -42,6 +42,8 @@ pub(super) struct Document {
     strokes: VecDeque<Stroke>,
     removed: VecDeque<Removed>,
     live: VecDeque<Live>,
+    /// Nothing changed since the text was saved.
+    is_saved: bool,
 }
 
 /// Text that went, in case it is undone.
@@ -90,6 +92,7 @@ impl Document {
             strokes: VecDeque::new(),
             removed: VecDeque::new(),
             live,
+            is_saved: false,
         };
         document.find_regions();
         document
@@ -137,6 +140,7 @@ impl Document {
             self.spans = carry(&[Known { text: &known.to_string(), spans: &spans }], &text.to_string());
         }
         self.text = text;
+        self.is_saved = false;
         self.find_regions();
         effects.push(Effect::AttributionChanged { uri: uri.to_owned() });
     }
@@ -149,6 +153,7 @@ impl Document {
         now: Timestamp,
     ) -> Result<(), ChangeError> {
         let mut stroke = Stroke::apply(&mut self.text, changes, encoding, key, now)?;
+        self.is_saved = false;
         let undone = self.undone(&stroke);
         let new = stroke.steps.iter().zip(&undone).filter(|(_, undone)| undone.is_none());
         stroke.origin = human::origin_of(new.map(|(step, _)| &step.come[..]), false);
@@ -400,9 +405,14 @@ impl Document {
     pub(super) fn save(&mut self, uri: &str, effects: &mut Vec<Effect>) {
         if self.is_synchronised() {
             self.measure_all(uri, Moment::Save, effects);
-            let (text, spans) = (self.text.clone(), self.spans.clone());
-            effects.push(Effect::SaveSnapshot { uri: uri.to_owned(), text, spans });
+            self.is_saved = true;
+            self.snapshot(uri, effects);
         }
+    }
+
+    fn snapshot(&self, uri: &str, effects: &mut Vec<Effect>) {
+        let (text, spans) = (self.text.clone(), self.spans.clone());
+        effects.push(Effect::SaveSnapshot { uri: uri.to_owned(), text, spans });
     }
 
     /// Measures every contribution that changed since it was measured last.
@@ -577,5 +587,9 @@ impl Waiting {
         let (contribution, act) = (self.acceptance.contribution.clone(), self.acceptance.act);
         effects.push(Effect::Evidence { contribution, act, uri: uri.clone(), range });
         document.measure(at, uri, Moment::Acceptance, effects);
+        // Whoever saves at once saves before the act is known here.
+        if document.is_saved && document.is_synchronised() {
+            document.snapshot(uri, effects);
+        }
     }
 }

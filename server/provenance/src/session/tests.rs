@@ -234,6 +234,35 @@ fn what_a_person_types_in_the_message_of_an_acceptance_stays_theirs() {
 }
 
 #[test]
+fn a_text_saved_before_its_act_was_known_is_snapshot_again_with_it() {
+    check(
+        r#"
+        open "\n"
+        change 0:0-0:0 "return 1"
+        save
+        entered c1 0:0-0:0 "return 1"
+        change 0:8-0:8 ";"
+        entered c2 0:8-0:8 ";"
+        "#,
+        expect![[r#"
+            change: poll true
+            save: snapshot human 0..8 | unknown 8..9
+            entered: attribution changed
+            entered: evidence c1 act 1 0:0-0:8
+            entered: measure c1 "acceptance" 8/8 at 0:0-0:8 "return 1" -> "return 1"
+            entered: snapshot ai c1 0..8 | unknown 8..9
+            entered: poll false
+            entered: attribution changed
+            entered: evidence c2 act 2 0:8-0:9
+            entered: measure c2 "acceptance" 1/1 at 0:8-0:9 ";" -> ";"
+            ai c1 "return 1"
+            ai c2 ";"
+            unknown "\n"
+        "#]],
+    );
+}
+
+#[test]
 fn an_act_that_never_reached_the_buffer_is_counted() {
     check(
         r#"
