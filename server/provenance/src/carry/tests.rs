@@ -157,6 +157,30 @@ def load(path):
 }
 
 #[test]
+fn a_line_that_changed_beside_a_moved_block_keeps_the_writers_of_its_tokens() {
+    check(
+        &[BEFORE],
+        "def save(path, data):
+    with open(path, 'w', newline='') as handle:
+        json.dump(data, handle)
+
+def load(path):
+    with open(path) as handle:
+        return json.load(handle, strict)
+",
+        expect![[r#"
+            human "def save(path, data):\n"
+            ai b "    with open(path, 'w'" + unknown ", newline=''" + ai b ") as handle:\n"
+            ai b "        json.dump(data, handle)\n"
+            unknown "\n"
+            human "def load(path):\n"
+            ai a "    with open(path) as handle:\n"
+            unknown "        return json.load(handle, strict)\n"
+        "#]],
+    );
+}
+
+#[test]
 fn a_weaker_source_fills_only_what_is_left_and_needs_more_than_a_brace() {
     check(
         &["h|fn main() {\nh|}\n", "a|fn helper(value: u32) -> u32 {\na|    value * 2 + 1\na|}\na|fn main() {\na|{\n"],

@@ -339,6 +339,30 @@ fn an_act_is_found_in_a_full_text_and_in_several_messages() {
 }
 
 #[test]
+fn a_second_claim_takes_nothing_from_the_first() {
+    check(
+        r#"
+        open "\n"
+        change 0:0-0:0 "total()"
+        entered c1 0:0-0:0 "total()"
+        entered c2 0:0-0:0 "total()"
+        "#,
+        expect![[r#"
+            change: poll true
+            entered: attribution changed
+            entered: evidence c1 act 1 0:0-0:7
+            entered: measure c1 "acceptance" 7/7 at 0:0-0:7 "total()" -> "total()"
+            entered: poll false
+            entered: attribution changed
+            entered: evidence c2 act 2 0:0-0:7
+            entered: measure c2 "acceptance" 0/7 at 0:0-0:7 "total()" -> "total()"
+            ai c1 "total()"
+            unknown "\n"
+        "#]],
+    );
+}
+
+#[test]
 fn one_act_may_enter_at_several_places() {
     check(
         r#"
