@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use countersign_event::batch::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Batch, BatchAnswer};
+use countersign_event::batch::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Batch, BatchAnswer, Item};
 use countersign_spool::{PendingBatch, Reader, Spool, SpoolError};
 
 use super::client::{Client, Refused};
@@ -18,6 +18,9 @@ use super::state::Standing;
 const AROUND_BYTES: usize = 4 << 10;
 /// The collector may send us back this often without taking anything.
 const RESYNCS_MAX: u32 = 3;
+
+/// A single event of more bytes is given up where the collector finds it too large.
+const SURELY_LARGE_BYTES: usize = 256 << 10;
 
 /// What a step did.
 pub(super) enum Step {
@@ -105,6 +108,14 @@ impl Limits {
     }
 }
 
+fn json_bytes(batch: &Batch) -> usize {
+    let bytes = batch.events.iter().map(|item| match item {
+        Item::Event(event) => event.get().len(),
+        Item::Hole(_) => 0,
+    });
+    bytes.sum()
+}
+
 /// The state of a drain between its steps.
 pub(super) struct Drain<'a> {
     state: PathBuf,
@@ -178,11 +189,13 @@ impl<'a> Drain<'a> {
                 self.limits = self.limits.halve(batch.events.len());
                 Ok(Step::Moved { wait: None })
             }
-            Err(Refused::TooLarge) => {
+            Err(Refused::TooLarge) if json_bytes(batch) > SURELY_LARGE_BYTES => {
                 let why = "the event alone is too large for the collector";
                 self.spool().quarantine(&batch.epoch, batch.first_seq, why)?;
                 Ok(Step::Moved { wait: None })
             }
+            // Whatever stands in between is set up wrongly; no reason to give up an event.
+            Err(Refused::TooLarge) => Err(Trouble::paused("finds even a single small event too large".to_owned())),
             Err(Refused::Gap(cursor)) if cursor.epoch == batch.epoch && cursor.acked_through < batch.first_seq - 1 => {
                 self.go_back(batch, cursor.acked_through, cursor.head_hash)
             }
