@@ -554,8 +554,11 @@ impl Joiner {
             self.name(key, item.id);
             return key;
         }
+        let moved_on = place.is_some_and(|place| place.edited) && offer::fit(&unify(&content), &wanted) == Fit::Apart;
         let range = match (document, place) {
-            (Some(document), Some(place)) => Some(document.text.range(place.region.start..place.region.end)),
+            (Some(document), Some(place)) if !moved_on => {
+                Some(document.text.range(place.region.start..place.region.end))
+            }
             _ => item.range.filter(|_| self.encoding == Encoding::Utf16),
         };
         self.make_room(now);
@@ -571,7 +574,6 @@ impl Joiner {
             model: model.cloned(),
         }));
         let suggestion = Suggestion::new(request, uri, wanted, item.id.is_some(), place.map(|p| p.region), content);
-        let moved_on = place.is_some_and(|place| place.edited) && suggestion.fit() == Fit::Apart;
         self.suggestions.insert(key, suggestion);
         self.name(key, item.id);
         if moved_on {

@@ -9,7 +9,7 @@ mod lsp_inline;
 mod snippet;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use countersign_provenance::join::Observation;
 use countersign_provenance::text::Encoding;
@@ -106,6 +106,8 @@ pub(crate) struct Decoder {
     /// use the same numbers for different things.
     open: HashMap<(Direction, String), Open>,
     last_request: u64,
+    /// Suggestions of the latest answers: any other command is none of ours.
+    named: HashSet<String>,
     names: Names,
     models: copilot::Models,
 }
@@ -160,6 +162,11 @@ impl Decoder {
                 let asked = copilot::position_of(params);
                 self.ask(envelope, asked, |request, uri| Open::GetCompletions { request, uri })
             }
+            "workspace/executeCommand" => seen(
+                lsp_inline::executed(params)
+                    .filter(|(id, surely)| *surely || self.named.contains(id))
+                    .map(|(id, _)| Observation::AcceptedExplicitly { id, whole: true }),
+            ),
             "textDocument/copilotInlineEdit" => vec![Seen::NotFollowed("next_edit")],
             "textDocument/copilotPanelCompletion" | "getPanelCompletions" => vec![Seen::NotFollowed("panel")],
             "conversation/create" | "conversation/turn" => vec![Seen::NotFollowed("chat")],
@@ -223,6 +230,12 @@ impl Decoder {
         items: Option<Vec<countersign_provenance::join::Item>>,
     ) -> Vec<Seen> {
         let model = self.models.answered(request);
+        for id in items.iter().flatten().filter_map(|item| item.id.as_ref()) {
+            if self.named.len() >= MAX_OPEN {
+                self.named.clear();
+            }
+            self.named.insert(id.clone());
+        }
         vec![Seen::Observed(match items {
             Some(items) => Observation::Answered { request, uri, items, model },
             None => Observation::Unanswered { request },

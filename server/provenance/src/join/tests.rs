@@ -437,7 +437,7 @@ fn an_answer_to_a_text_that_became_another_was_never_shown() {
     check(
         "open x\n ask 0:1\n type 0:1 yz\n offer a 0:0-0:1 x=1+1\n end",
         expect![[r#"
-            offered 1 at 0:0-0:3 "x=1+1"
+            offered 1 at 0:0-0:1 "x=1+1"
             rejected 1#1 NeverShown Inferred text_moved_on
         "#]],
     );

@@ -8,8 +8,9 @@
 use countersign_event::facts::{How, Position, Range};
 use countersign_provenance::join::{Item, NamedModel, Observation};
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
+
+use super::lsp_inline::Command;
 
 const ACCEPT: &str = "github.copilot.didAcceptCompletionItem";
 
@@ -21,18 +22,9 @@ pub(super) fn is_server(name: &str) -> Option<&'static str> {
     name.to_ascii_lowercase().contains("copilot").then_some("copilot")
 }
 
-#[derive(Deserialize)]
-pub(super) struct Command {
-    command: String,
-    #[serde(default)]
-    arguments: Vec<Value>,
-}
-
-impl Command {
-    /// Returns the id by which messages will name the suggestion of this command.
-    pub(super) fn suggestion(&self) -> Option<String> {
-        (self.command == ACCEPT).then(|| self.arguments.first()?.as_str().map(str::to_owned)).flatten()
-    }
+/// Returns the id of the suggestion that a command accepts: its argument.
+pub(super) fn suggestion(command: &Command) -> Option<String> {
+    (command.command == ACCEPT).then(|| command.arguments.first()?.as_str().map(str::to_owned)).flatten()
 }
 
 #[derive(Deserialize)]
@@ -58,7 +50,7 @@ struct Uuids {
 /// What a message of the client says about suggestions.
 pub(super) fn client_message(method: &str, params: &RawValue) -> Vec<Observation> {
     let params = params.get();
-    let named = || serde_json::from_str::<About>(params).ok()?.item.command.suggestion();
+    let named = || suggestion(&serde_json::from_str::<About>(params).ok()?.item.command);
     let uuid = || serde_json::from_str::<Uuid>(params).ok().map(|named| named.uuid);
     let one = match method {
         "textDocument/didShowCompletion" => named().map(|id| Observation::Shown { id }),
@@ -67,10 +59,6 @@ pub(super) fn client_message(method: &str, params: &RawValue) -> Vec<Observation
             named().map(|id| Observation::AcceptedExplicitly { id, whole: false })
         }
         "notifyAccepted" => uuid().map(|id| Observation::AcceptedExplicitly { id, whole: true }),
-        "workspace/executeCommand" => serde_json::from_str::<Command>(params)
-            .ok()
-            .and_then(|command| command.suggestion())
-            .map(|id| Observation::AcceptedExplicitly { id, whole: true }),
         "notifyRejected" => {
             let ids = serde_json::from_str::<Uuids>(params).map_or(Vec::new(), |named| named.uuids);
             return ids.into_iter().map(|id| Observation::RejectedExplicitly { id }).collect();

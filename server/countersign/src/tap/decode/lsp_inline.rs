@@ -4,6 +4,7 @@ use countersign_event::facts::{Position, Range};
 use countersign_provenance::join::{Item, Observation};
 use countersign_provenance::text::Change;
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{copilot, snippet};
@@ -69,7 +70,24 @@ struct InlineItem {
     #[serde(default)]
     range: Option<Range>,
     #[serde(default)]
-    command: Option<copilot::Command>,
+    command: Option<Command>,
+}
+
+/// What an editor sends after it has inserted an item that carries it.
+#[derive(Deserialize)]
+pub(super) struct Command {
+    pub(super) command: String,
+    #[serde(default)]
+    pub(super) arguments: Vec<Value>,
+}
+
+impl Command {
+    /// Returns the name of the suggestion that carries this command: the server's own id where we know
+    /// how to find it, else the command as it is.
+    pub(super) fn suggestion(&self) -> String {
+        copilot::suggestion(self)
+            .unwrap_or_else(|| format!("{} {}", self.command, Value::from(self.arguments.as_slice())))
+    }
 }
 
 #[derive(Deserialize)]
@@ -114,6 +132,13 @@ pub(super) fn position_of(params: &RawValue) -> Option<(String, Position)> {
     Some((at.text_document.uri, at.position))
 }
 
+/// Returns the suggestion that a `workspace/executeCommand` would accept, if one carried this command,
+/// and whether the command can be nothing else.
+pub(super) fn executed(params: &RawValue) -> Option<(String, bool)> {
+    let command: Command = serde_json::from_str(params.get()).ok()?;
+    Some((command.suggestion(), copilot::suggestion(&command).is_some()))
+}
+
 /// Reads the items of an answer; `None` for what is no answer.
 pub(super) fn items(result: &RawValue) -> Option<Vec<Item>> {
     let items = match serde_json::from_str::<Answer>(result.get()).ok()? {
@@ -130,5 +155,5 @@ fn item(item: InlineItem) -> Item {
             (value, Some(plain))
         }
     };
-    Item { id: item.command.as_ref().and_then(copilot::Command::suggestion), text, plain, range: item.range }
+    Item { id: item.command.as_ref().map(Command::suggestion), text, plain, range: item.range }
 }

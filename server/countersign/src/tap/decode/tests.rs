@@ -151,6 +151,25 @@ fn the_messages_of_both_sets_are_understood() {
 }
 
 #[test]
+fn any_command_of_an_item_accepts_it_and_no_other_command_does() {
+    let mut decoder = Decoder::new();
+    ask(&mut decoder, json!(1));
+    let command = json!({"title": "t", "command": "other.accepted", "arguments": [{"id": 3}]});
+    let answer = json!({"id": 1, "result": {"items": [{"insertText": "x", "command": command}]}});
+    let (items, _) = answered(server(&mut decoder, answer));
+    let id = items[0].id.clone().unwrap();
+    let run = |decoder: &mut Decoder, arguments| {
+        let params = json!({"command": "other.accepted", "arguments": arguments});
+        client(decoder, json!({"id": 2, "method": "workspace/executeCommand", "params": params}))
+    };
+    assert_eq!(run(&mut decoder, json!([{"id": 4}])), []);
+    assert_eq!(
+        run(&mut decoder, json!([{"id": 3}])),
+        [Seen::Observed(Observation::AcceptedExplicitly { id, whole: true })]
+    );
+}
+
+#[test]
 fn both_sides_are_named_and_the_encoding_is_the_servers() {
     let mut decoder = Decoder::new();
     client(
