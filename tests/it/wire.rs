@@ -63,7 +63,9 @@ fn nothing_is_told_where_nothing_was_suggested() {
 
 #[test]
 fn channels_that_are_not_followed_are_said_and_never_reported_as_something_else() {
-    for (name, channel) in [("copilot-next-edit", "next_edit"), ("copilot-chat", "chat")] {
+    for (name, channel) in
+        [("copilot-next-edit", "next_edit"), ("copilot-chat", "chat"), ("lsp-ai-completion-menu", "completion_menu")]
+    {
         let played = play::play(&World::new(), &Recording::read(name), 1);
         for kind in ["suggestion.offered", "suggestion.accepted", "suggestion.rejected"] {
             assert_eq!(of_type(&played.events, kind).len(), 0, "{name}: {kind}");

@@ -126,9 +126,11 @@ impl Decoder {
         Decoder::default()
     }
 
-    /// Takes one message. What is no JSON-RPC is passed over.
+    /// Takes one message.
     pub(crate) fn message(&mut self, direction: Direction, body: &[u8]) -> Vec<Seen> {
-        let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(body) else { return Vec::new() };
+        let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(body) else {
+            return vec![Seen::NotFollowed("unknown_protocol")];
+        };
         match (&envelope.method, direction) {
             (Some(method), Direction::ToServer) => self.client_says(method, &envelope),
             (Some(method), Direction::ToEditor) => {
@@ -170,6 +172,9 @@ impl Decoder {
             "textDocument/copilotInlineEdit" => vec![Seen::NotFollowed("next_edit")],
             "textDocument/copilotPanelCompletion" | "getPanelCompletions" => vec![Seen::NotFollowed("panel")],
             "conversation/create" | "conversation/turn" => vec![Seen::NotFollowed("chat")],
+            "textDocument/completion" => vec![Seen::NotFollowed("completion_menu")],
+            "session/prompt" => vec![Seen::NotFollowed("acp")],
+            "tools/call" => vec![Seen::NotFollowed("mcp")],
             _ => seen(copilot::client_message(method, params)),
         }
     }
@@ -202,7 +207,7 @@ impl Decoder {
             Direction::ToServer => Direction::ToEditor,
             Direction::ToEditor => Direction::ToServer,
         };
-        let Some(id) = envelope.id else { return Vec::new() };
+        let Some(id) = envelope.id else { return vec![Seen::NotFollowed("unknown_protocol")] };
         let Some(open) = self.open.remove(&(asker, id.get().to_owned())) else { return Vec::new() };
         let null = RawValue::NULL;
         let result = envelope.result.unwrap_or(null);

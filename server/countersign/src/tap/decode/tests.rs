@@ -210,8 +210,9 @@ fn requests_that_are_never_answered_do_not_pile_up() {
 }
 
 #[test]
-fn what_is_no_message_is_passed_over() {
+fn what_is_no_json_rpc_is_said_to_be_unknown() {
     for body in ["[0,{\"event\":1}]", "3", "{\"method\":3}", "{\"id\":1,\"id\":2}", "{}", "\"x\""] {
-        assert_eq!(Decoder::new().message(Direction::ToServer, body.as_bytes()), [], "{body}");
+        let seen = Decoder::new().message(Direction::ToServer, body.as_bytes());
+        assert_eq!(seen, [Seen::NotFollowed("unknown_protocol")], "{body}");
     }
 }
