@@ -98,3 +98,62 @@ fn run_one(archive: &mut dyn Archive, job: Job, answers: &mut Vec<Answer>) -> Re
         Err(_) => archive.undo(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::Stream;
+    use crate::archive::sqlite::Sqlite;
+
+    fn store(dir: &std::path::Path) -> Store {
+        Store::start(Box::new(Sqlite::open(dir).unwrap())).unwrap()
+    }
+
+    fn bind(id: &'static str) -> impl FnOnce(&mut dyn Archive) -> Result<(), ArchiveError> + Send {
+        move |archive| {
+            archive.put_stream(&Stream { id: id.to_owned(), public_key: [0; 32], subject: "x".to_owned() }, 0)
+        }
+    }
+
+    async fn streams(store: &Store) -> Vec<String> {
+        let found = store.run(|archive| archive.streams()).await.unwrap();
+        found.into_iter().map(|stream| stream.id).collect()
+    }
+
+    #[tokio::test]
+    async fn a_job_that_fails_or_panics_is_undone_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        let fails = store.run(|archive| {
+            bind("fails")(archive)?;
+            Err::<(), _>(ArchiveError::Full)
+        });
+        let panics = store.run(|archive| -> Result<(), ArchiveError> {
+            bind("panics")(archive)?;
+            panic!("a job may panic")
+        });
+        let (good, fails, panics, other) =
+            tokio::join!(store.run(bind("good")), fails, panics, store.run(bind("other")));
+        assert!(matches!((good, other), (Ok(()), Ok(()))));
+        assert!(matches!(fails, Err(ArchiveError::Full)));
+        assert!(matches!(panics, Err(ArchiveError::Closed)));
+        assert_eq!(streams(&store).await, ["good", "other"]);
+    }
+
+    #[tokio::test]
+    async fn nobody_is_answered_before_the_commit() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        store.run(bind("a")).await.unwrap();
+        // Another connection sees only what is committed.
+        let db = rusqlite::Connection::open(dir.path().join("archive.db")).unwrap();
+        let count = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(count("select count(*) from streams"), 1);
+        // A reader that stays in the way of nobody: a commit that can't be had is told to everybody.
+        db.execute_batch("begin immediate").unwrap();
+        let (first, second) = tokio::join!(store.run(bind("b")), store.run(bind("c")));
+        assert!(first.is_err() && second.is_err());
+        db.execute_batch("rollback").unwrap();
+        assert_eq!(streams(&store).await, ["a"]);
+    }
+}

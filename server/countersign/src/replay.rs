@@ -9,7 +9,7 @@ mod client;
 mod drain;
 mod state;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -160,7 +160,7 @@ pub(crate) fn start_background(shell: &Shell) -> Background {
     }
 }
 
-fn background(state: &PathBuf, target: &Target, stop: Stop) {
+fn background(state: &Path, target: &Target, stop: Stop) {
     let client = match Client::new(target, stop) {
         Ok(client) => client,
         Err(failure) => {

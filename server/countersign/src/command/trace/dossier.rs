@@ -58,7 +58,7 @@ fn one(told: &Value, paint: Paint) -> String {
     if let (Some(was), Some(is)) =
         (told["retention"]["accepted_bytes"].as_u64(), told["retention"]["surviving_bytes"].as_u64())
     {
-        let percent = if was == 0 { 100 } else { is * 100 / was };
+        let percent = (is * 100).checked_div(was).unwrap_or(100);
         line("left", format!("{percent} % ({is} of {was} bytes) at {}", text(&told["retention"]["moment"])));
     }
     for commit in told["commits"].as_array().into_iter().flatten() {
