@@ -2,6 +2,8 @@
 
 #![allow(unreachable_pub, reason = "a test binary has no outside: `pub` means for the other modules")]
 
+mod canary;
+mod demo;
 mod editors;
 mod house;
 mod lsp;

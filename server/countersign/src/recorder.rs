@@ -18,7 +18,8 @@ use countersign_event::content::{ContentName, ContentSlot, NewContent};
 use countersign_event::facts::{Person, PersonVia, Sensitivity};
 use countersign_event::payload::{capture, trail};
 use countersign_event::redact::Redactor;
-use countersign_event::{Absent, Event, Fact, How, Payload, Timestamp, digest};
+use countersign_event::secret::Detector;
+use countersign_event::{Absent, Event, EventBytes, Fact, How, Payload, Timestamp, digest};
 use countersign_provenance::spans::Spans;
 use countersign_provenance::text::Text;
 use countersign_spool::{Append, Class, Device, Snapshot, Writer};
@@ -92,7 +93,6 @@ struct Shared {
 enum Message {
     Record(Box<Record>),
     Snapshot(Box<SavedText>),
-    Flush(Duration, SyncSender<Result<(), Failure>>),
     Close(Duration, SyncSender<Result<(), Failure>>),
 }
 
@@ -166,26 +166,14 @@ impl Recorder {
         self.shared.problem.lock().map_or_else(|_| Some("the recorder has died".to_owned()), |text| text.clone())
     }
 
-    /// Waits until everything recorded so far is in the spool (or its inbox).
+    /// Ends a session: waits until everything recorded so far is in the spool (or its inbox), makes it
+    /// durable and signs a head.
     ///
-    /// Errors: it was not, within `deadline`.
-    pub(crate) fn flush(&self, deadline: Duration) -> Result<(), Failure> {
-        self.ask(deadline, Message::Flush)
-    }
-
-    /// As [`Recorder::flush`], for the end of a session: makes it durable and signs a head.
+    /// Errors: it was not done within `deadline`.
     pub(crate) fn close(&self, deadline: Duration) -> Result<(), Failure> {
-        self.ask(deadline, Message::Close)
-    }
-
-    fn ask(
-        &self,
-        deadline: Duration,
-        message: impl FnOnce(Duration, SyncSender<Result<(), Failure>>) -> Message,
-    ) -> Result<(), Failure> {
         let (done, answer) = mpsc::sync_channel(1);
         let late = || Failure::could_not("the spool did not take everything in time");
-        self.queue.send(message(deadline, done)).map_err(|_| late())?;
+        self.queue.send(Message::Close(deadline, done)).map_err(|_| late())?;
         answer.recv_timeout(deadline).unwrap_or_else(|_| Err(late()))
     }
 }
@@ -214,11 +202,8 @@ fn run(mut worker: Option<Worker>, messages: &Receiver<Message>, shared: &Shared
                     worker.keep_snapshot(&saved);
                 }
             }
-            Message::Flush(deadline, done) => {
-                // A caller that no longer waits needs no answer.
-                let _ = done.send(worker.as_ref().map_or(Ok(()), |w| w.writer.flush(deadline).map_err(Failure::from)));
-            }
             Message::Close(deadline, done) => {
+                // A caller that no longer waits needs no answer.
                 let _ = done.send(worker.as_ref().map_or(Ok(()), |w| w.writer.close(deadline).map_err(Failure::from)));
             }
         }
@@ -430,7 +415,20 @@ impl Worker {
             subject: record.subject,
             payload: record.payload,
         };
-        self.writer.enqueue(Append { event: event.to_bytes(), class, contents });
+        self.writer.enqueue(Append { event: self.without_secrets(event.to_bytes()), class, contents });
+    }
+}
+
+impl Worker {
+    /// Hides secrets in the fields of an event. Names, ids and paths come from foreign programs, and
+    /// any of them can hold one. Cost: one pass; an event without a secret is returned as it is.
+    fn without_secrets(&self, event: EventBytes) -> EventBytes {
+        if Detector::shared().find(event.as_str()).is_empty() {
+            return event;
+        }
+        let Ok(mut value) = serde_json::from_str(event.as_str()) else { return event };
+        self.redactor.redact_value(&mut value);
+        EventBytes::parse(value.to_string().as_bytes()).unwrap_or(event)
     }
 }
 

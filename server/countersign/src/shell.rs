@@ -1,8 +1,11 @@
 //! What every command gets: where files are, what is configured, and where our own log goes.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use countersign_event::Timestamp;
+use countersign_event::redact::Redactor;
 
 use crate::config::Config;
 use crate::error::Failure;
@@ -50,15 +53,38 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
 }
 
-/// Sends our own log to stderr: warnings, or what `COUNTERSIGN_LOG` asks for.
+/// Sends our own log to stderr: warnings, or what `COUNTERSIGN_LOG` asks for. Secrets are hidden in
+/// it as in everything else; editors keep such logs for years.
 pub(crate) fn start_logging() {
     use std::io::IsTerminal;
     let filter = tracing_subscriber::EnvFilter::try_from_env("COUNTERSIGN_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| WithoutSecrets)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .init();
+}
+
+/// Standard error behind the redactor. A line of the log is one write.
+struct WithoutSecrets;
+
+impl Write for WithoutSecrets {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        // Equal secrets can be matched within one run of a program and no further.
+        static REDACTOR: LazyLock<Redactor> = LazyLock::new(|| {
+            let mut key = [0; 32];
+            // Without randomness a mark could be matched against guesses; the secret stays hidden.
+            let _ = getrandom::fill(&mut key);
+            Redactor::new(&key)
+        });
+        let text = String::from_utf8_lossy(line);
+        std::io::stderr().write_all(REDACTOR.redact(&text).text.as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
 }

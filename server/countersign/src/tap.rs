@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use crate::cli::TapArgs;
 use crate::error::Failure;
+use crate::replay;
 use crate::shell::Shell;
 use decode::Direction;
 use pump::{Ear, Heard, Mouth, Watch, pump};
@@ -57,6 +58,8 @@ pub(crate) fn run(args: &TapArgs, shell: &Shell) -> Result<ExitCode, Failure> {
         listener
     };
 
+    // What is recorded leaves the device while the session lasts, if a collector is configured.
+    let _replay = replay::start_background(shell);
     let status = signals.wait(&mut child).map_err(doing("wait for the command"))?;
     drain(&output_ended, &watch);
     watch.end();
