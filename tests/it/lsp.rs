@@ -518,6 +518,10 @@ fn a_pause_is_told_recorded_and_ends() {
     let resumed = client.request("countersign/resume", Value::Null);
     assert_eq!(resumed["state"], "recording");
     assert_eq!(client.told("countersign/statusChanged")["params"]["state"], "recording");
+    let command = json!({ "command": "countersign.status", "arguments": [] });
+    assert_eq!(client.request("workspace/executeCommand", command)["state"], "recording");
+    let id = client.ask("workspace/executeCommand", json!({ "command": "countersign.dance" }));
+    assert_eq!(client.answer(id)["error"]["code"], -32602);
     client.finish();
     let events = world.log();
     assert_eq!(of_type(&events, "capture.paused").len(), 1);

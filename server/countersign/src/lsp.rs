@@ -48,8 +48,9 @@ const END: Duration = Duration::from_secs(5);
 
 /// Runs the server; the process ends in here.
 pub(crate) fn run(_: &LspArgs, shell: &Shell) -> Result<ExitCode, Failure> {
-    // Two workers: while the actor works on a large text, the other one reads.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    // One worker: from a request to its answer no thread has to be woken. What takes long is handled
+    // aside (`block_in_place`), and the reader goes on.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let shell = shell.clone();
     runtime.block_on(async move {
         // On a worker, where waking the actor costs no system call.

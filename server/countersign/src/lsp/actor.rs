@@ -42,6 +42,9 @@ const REMEMBER: Duration = Duration::from_millis(250);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the end may take.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// A change of more than this is handled aside from the reader.
+const LONG_BYTES: usize = 16 << 10;
+const LONG_CHANGES: usize = 100;
 /// How often time passes while an insertion waits to be explained, and otherwise.
 const TICK_BUSY: Duration = Duration::from_millis(250);
 const TICK_IDLE: Duration = Duration::from_secs(5);
@@ -148,12 +151,16 @@ impl Actor {
                 Event::End(ending) => return self.end(ending).await,
                 Event::Opened(document) => {
                     let known = self.remember(&document).await;
-                    self.guard(|actor| actor.opened(document, known));
+                    self.guard(|actor| tokio::task::block_in_place(|| actor.opened(document, known)));
                     continue;
                 }
                 event => event,
             };
-            self.guard(|actor| actor.handle(event));
+            if is_long(&event) {
+                self.guard(|actor| tokio::task::block_in_place(|| actor.handle(event)));
+            } else {
+                self.guard(|actor| actor.handle(event));
+            }
         }
     }
 
@@ -805,6 +812,18 @@ impl Actor {
 
     fn clock_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Whether handling may take so long that the reader should go on in another thread meanwhile.
+fn is_long(event: &Event) -> bool {
+    match event {
+        Event::Changed(change) => {
+            let is_long = |change: &wire::ContentChange| change.range.is_none() || change.text.len() > LONG_BYTES;
+            change.content_changes.len() > LONG_CHANGES || change.content_changes.iter().any(is_long)
+        }
+        Event::Saved(_) | Event::Closed(_) | Event::Lost(_) => true,
+        _ => false,
     }
 }
 

@@ -8,8 +8,9 @@ use tokio::sync::oneshot;
 use tower_lsp::LanguageServer;
 use tower_lsp::jsonrpc::{Error, ErrorCode, Result};
 use tower_lsp::ls_types::{
-    Hover, HoverParams, HoverProviderCapability, InitializeParams, InitializeResult, SaveOptions, ServerCapabilities,
-    ServerInfo, TextDocumentSyncCapability, TextDocumentSyncKind, TextDocumentSyncOptions, TextDocumentSyncSaveOptions,
+    ExecuteCommandOptions, ExecuteCommandParams, Hover, HoverParams, HoverProviderCapability, InitializeParams,
+    InitializeResult, LSPAny, SaveOptions, ServerCapabilities, ServerInfo, TextDocumentSyncCapability,
+    TextDocumentSyncKind, TextDocumentSyncOptions, TextDocumentSyncSaveOptions,
 };
 
 use super::event::{Ask, Event, Known};
@@ -20,6 +21,9 @@ use super::mailbox::Mailbox;
 use super::protocol::{
     Attribution, AttributionParams, Contribution, ContributionParams, Nothing, PauseParams, Status, TextDocument,
 };
+
+/// What any editor can run; each answers with the status.
+const COMMANDS: [&str; 3] = ["countersign.pause", "countersign.resume", "countersign.status"];
 
 /// What answers requests.
 pub(crate) struct Handlers {
@@ -109,6 +113,10 @@ impl LanguageServer for Handlers {
                     ..TextDocumentSyncOptions::default()
                 })),
                 hover_provider: Some(HoverProviderCapability::Simple(true)),
+                execute_command_provider: Some(ExecuteCommandOptions {
+                    commands: COMMANDS.map(str::to_owned).to_vec(),
+                    ..ExecuteCommandOptions::default()
+                }),
                 ..ServerCapabilities::default()
             },
             server_info: Some(ServerInfo {
@@ -129,6 +137,20 @@ impl LanguageServer for Handlers {
         self.complete(&point.contribution.clone(), &mut point.known).await;
         let markdown = self.hello.get().is_none_or(|hello| hello.markdown);
         Ok(Some(hover::render(&point, markdown)))
+    }
+
+    async fn execute_command(&self, params: ExecuteCommandParams) -> Result<Option<LSPAny>> {
+        let status = match params.command.as_str() {
+            "countersign.pause" => {
+                let minutes = params.arguments.first().and_then(LSPAny::as_u64);
+                let minutes = minutes.map(|minutes| u32::try_from(minutes).unwrap_or(u32::MAX));
+                self.pause(PauseParams { minutes }).await?
+            }
+            "countersign.resume" => self.resume(Nothing {}).await?,
+            "countersign.status" => self.status(Nothing {}).await?,
+            other => return Err(Error::invalid_params(format!("there is no command {other:?}"))),
+        };
+        serde_json::to_value(status).map(Some).map_err(|_| Error::internal_error())
     }
 
     async fn shutdown(&self) -> Result<()> {
