@@ -3,8 +3,6 @@
 //!
 //! These tests read the sources and ask cargo; they must never change a file.
 
-#![allow(clippy::unwrap_used, reason = "these helpers are part of tests: a panic is their message")]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! Whole processes against each other, as a user has them. The `mod` list is the table of contents.
 
 #![allow(unreachable_pub, reason = "a test binary has no outside: `pub` means for the other modules")]
+#![allow(clippy::unwrap_used, reason = "helpers are part of tests: a panic is their message")]
 
 mod canary;
 mod demo;

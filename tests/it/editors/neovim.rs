@@ -3,8 +3,6 @@
 //! `neovim.lua` is the person at the keyboard. The AI server is the stand-in, playing a recording
 //! made by hand (`hand_made.jsonl`), behind the real tap.
 
-#![allow(clippy::unwrap_used, reason = "these helpers are part of tests: a panic is their message")]
-
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
