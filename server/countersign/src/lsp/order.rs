@@ -392,7 +392,9 @@ mod tests {
                     answers.push(format!("{}:{result}", answer["id"]));
                 }
                 if answers.len() < n {
-                    self.output.read_buf(frames.buffer()).await.unwrap();
+                    let read = self.output.read_buf(frames.buffer());
+                    let deadline = std::time::Duration::from_secs(30);
+                    tokio::time::timeout(deadline, read).await.expect("an answer in time").unwrap();
                 }
             }
             answers.sort();
