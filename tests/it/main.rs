@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "a test binary has no outside: `pub` means for the other modules")]
 #![allow(clippy::unwrap_used, reason = "helpers are part of tests: a panic is their message")]
 
+mod agents;
 mod canary;
 mod demo;
 mod editors;

@@ -4,6 +4,7 @@
 //! gestures, and records what happened. The listener can be slow, blind or dead: the bytes go on. When
 //! the tap has ended, what it saw is in the spool or in a gap.
 
+mod agent;
 mod decode;
 mod frame;
 mod pump;

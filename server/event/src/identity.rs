@@ -11,9 +11,9 @@ use crate::digest::sha256_parts;
 /// Returns the contribution id of one file's change by one tool call.
 ///
 /// `client` and `session` are the tool's name in our catalogue and its own session id; `path` is
-/// relative to the repository's root, with `/`, and absolute for a file outside. A call id that the
-/// model's provider made at random says enough by itself: the tool's server knows it but not the
-/// session. An id that a client counted (`call_1`) is nothing without its session.
+/// absolute, as the operating system writes it. A call id that the model's provider made at random says
+/// enough by itself: the tool's server knows it but not the session. An id that a client counted
+/// (`call_1`) is nothing without its session.
 pub fn contribution_of_edit(client: &str, session: &str, tool_call_id: &str, path: &str) -> Uuid {
     let (client, session) = if is_random(tool_call_id) { ("", "") } else { (client, session) };
     digest("edit by call", &[client, session, tool_call_id, path])

@@ -4,8 +4,13 @@
 //! observations. The protocol is recognised from the stream itself. What a decoder does not know it
 //! passes over; what it knows to be a suggestion, but can't follow, it says.
 
+mod acp;
+mod agents;
+mod app_server;
 mod copilot;
+mod diff;
 mod lsp_inline;
+mod mcp;
 mod snippet;
 
 use std::borrow::Cow;
@@ -15,6 +20,11 @@ use countersign_provenance::join::Observation;
 use countersign_provenance::text::Encoding;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+pub(crate) use agents::{Act, Asked, Called, Change, Ending, Given, Requested};
+#[cfg(test)]
+pub(crate) use diff::Piece;
+pub(crate) use diff::{apply, unapply};
 
 /// So many requests without an answer are remembered; some servers never answer.
 const MAX_OPEN: usize = 1024;
@@ -33,6 +43,8 @@ pub(crate) enum Direction {
 pub(crate) enum Seen {
     /// Something about documents or suggestions.
     Observed(Observation),
+    /// Something an agent did, or was told.
+    Agent(Act),
     /// The server or client named itself.
     Named(Names),
     /// An AI channel that this version does not follow.
@@ -50,6 +62,8 @@ pub(crate) struct Names {
     pub(crate) client: Option<Program>,
     /// The editor's plugin and its version.
     pub(crate) plugin: Option<Program>,
+    /// The server is an agent or a server of tools for one, not a language server.
+    pub(crate) is_agent: bool,
 }
 
 /// A program as it names itself.
@@ -110,6 +124,7 @@ pub(crate) struct Decoder {
     named: HashSet<String>,
     names: Names,
     models: copilot::Models,
+    agents: agents::Decoder,
 }
 
 /// A request that waits for its answer.
@@ -131,6 +146,9 @@ impl Decoder {
         let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(body) else {
             return vec![Seen::NotFollowed("unknown_protocol")];
         };
+        if let Some(seen) = self.agents.message(direction, &envelope) {
+            return seen;
+        }
         match (&envelope.method, direction) {
             (Some(method), Direction::ToServer) => self.client_says(method, &envelope),
             (Some(method), Direction::ToEditor) => {
@@ -143,6 +161,11 @@ impl Decoder {
             }
             (None, _) => self.answer(direction, &envelope),
         }
+    }
+
+    /// Takes the end of the stream: what is under way comes to no other end.
+    pub(crate) fn end(&mut self) -> Vec<Seen> {
+        self.agents.end()
     }
 
     fn client_says(&mut self, method: &str, envelope: &Envelope<'_>) -> Vec<Seen> {
@@ -173,8 +196,6 @@ impl Decoder {
             "textDocument/copilotPanelCompletion" | "getPanelCompletions" => vec![Seen::NotFollowed("panel")],
             "conversation/create" | "conversation/turn" => vec![Seen::NotFollowed("chat")],
             "textDocument/completion" => vec![Seen::NotFollowed("completion_menu")],
-            "session/prompt" => vec![Seen::NotFollowed("acp")],
-            "tools/call" => vec![Seen::NotFollowed("mcp")],
             _ => seen(copilot::client_message(method, params)),
         }
     }

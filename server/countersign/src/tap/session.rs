@@ -16,6 +16,7 @@ use countersign_provenance::distance::distance;
 use countersign_provenance::join::{Accepted, Joiner, Observation, Offered, Outcome, Rejected};
 
 use super::FLUSH;
+use super::agent::{Agent, Teller};
 use super::decode::{Decoder, Direction, Names, Seen};
 use super::frame::{self, Frame};
 use super::pump::Chunk;
@@ -45,7 +46,6 @@ impl Session {
         let recorder = Recorder::start(shell);
         Running {
             session: recorder.mint().to_string(),
-            recorder,
             tool: self.tool,
             program: self.program,
             names: Names::default(),
@@ -53,6 +53,8 @@ impl Session {
             is_started: false,
             frames: [frame::Decoder::new(), frame::Decoder::new()],
             decoder: Decoder::new(),
+            agent: Agent::new(recorder.clone(), shell.paths.state.clone()),
+            recorder,
             joiner: Joiner::new(),
             suggestions: HashMap::new(),
             degraded: Vec::new(),
@@ -76,6 +78,7 @@ pub(super) struct Running {
     is_started: bool,
     frames: [frame::Decoder; 2],
     decoder: Decoder,
+    agent: Agent,
     joiner: Joiner,
     suggestions: HashMap<u64, Suggestion>,
     /// What could not be seen, by reason and detail: how often since the last event about it.
@@ -141,6 +144,8 @@ impl Running {
             self.degraded(at, "overflow", None, None, missed);
         }
         self.observe(at, Observation::Ended);
+        let last = self.decoder.end();
+        self.seen(at, last);
         self.start();
         for trouble in std::mem::take(&mut self.degraded) {
             self.tell_degraded(at, trouble.reason, trouble.detail, None, trouble.count);
@@ -154,8 +159,23 @@ impl Running {
             Frame::Malformed { .. } => return self.unseen(at, direction, "malformed_frame", 1),
             Frame::Oversized { .. } => return self.unseen(at, direction, "oversized_message", 1),
         };
-        for seen in self.decoder.message(direction, &body) {
+        let seen = self.decoder.message(direction, &body);
+        self.seen(at, seen);
+    }
+
+    fn seen(&mut self, at: Timestamp, seen: Vec<Seen>) {
+        for seen in seen {
             match seen {
+                Seen::Agent(act) => {
+                    if act.is_telling() {
+                        self.start();
+                    }
+                    let path = self.path(None);
+                    let teller = Teller::new(path.tool, path.version, &self.session);
+                    if let Some(trouble) = self.agent.act(at, act, &teller) {
+                        self.degraded(at, trouble, None, None, 1);
+                    }
+                }
                 Seen::Observed(observation) => self.observe(at, observation),
                 Seen::Named(names) => {
                     self.names = names;
@@ -350,12 +370,13 @@ impl Running {
             .or_else(|| server.map(|server| server.name.clone()))
             .unwrap_or_else(|| self.program.clone());
         let model = offered.and_then(|offered| offered.model.as_ref());
+        let kind = if self.names.is_agent { PathKind::Agent } else { PathKind::Ide };
         IntegrationPath {
             tool: Some(tool),
             version: server.and_then(|server| Some(server.version.as_ref()?.text.clone())),
             session: Some(self.session.clone()),
             request_id: model.and_then(|model| model.request_id.clone()),
-            ..IntegrationPath::new(PathKind::Ide, Transport::Tap)
+            ..IntegrationPath::new(kind, Transport::Tap)
         }
     }
 }
