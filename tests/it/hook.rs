@@ -3,6 +3,8 @@
 //! Each recording is played through the real binary, one process a hook call, in a git work tree that goes
 //! through the recorded states. Its truth was made without the agent's own reports.
 
+mod agent;
+mod cases;
 mod replay;
 
 use std::collections::BTreeMap;
