@@ -41,33 +41,6 @@ pub fn entered(key: &[u8], text: &str) -> String {
     hex(&keyed(key, text.as_bytes())[..16])
 }
 
-/// Returns the id of what one tool call of an agent did to one file, so that every observer of it on
-/// this device arrives at the same contribution. `key` is the device's digest key, `path` absolute.
-pub fn edit_id(key: &[u8], client: &str, session: &str, call: &str, path: &str) -> String {
-    contribution(key, &["edit", client, session, call, path])
-}
-
-/// Returns the id of an agent's edit whose tool call has no id: `text` is the file's new text.
-pub fn edit_id_by_text(key: &[u8], session: &str, path: &str, text: &str) -> String {
-    contribution(key, &["edit-by-text", session, path, &entered(key, text)])
-}
-
-/// Writes a keyed digest of the parts like a UUID (version 8), as every contribution id looks.
-fn contribution(key: &[u8], parts: &[&str]) -> String {
-    let mut bytes = Vec::new();
-    for part in parts {
-        // Lengths first: no two lists give the same bytes.
-        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
-        bytes.extend_from_slice(part.as_bytes());
-    }
-    let mut id = [0; 16];
-    id.copy_from_slice(&keyed(key, &bytes)[..16]);
-    id[6] = (id[6] & 0x0f) | 0x80;
-    id[8] = (id[8] & 0x3f) | 0x80;
-    let hex = hex(&id);
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
-}
-
 /// Returns our own address of a text: its SHA-256 in hexadecimal. It is not a git blob id.
 pub fn text_id(bytes: &[u8]) -> String {
     hex(&sha256(bytes))
@@ -108,21 +81,6 @@ mod tests {
         assert_eq!(unhex::<3>(&hex(&[0, 171, 255])), Some([0, 171, 255]));
         assert_eq!(unhex::<3>("00ab"), None);
         assert_eq!(unhex::<1>("zz"), None);
-    }
-
-    #[test]
-    fn an_edit_has_one_id_for_every_observer_and_another_for_every_other_edit() {
-        let id = edit_id(b"k", "codex", "s", "call_1", "/a");
-        assert_eq!(id, edit_id(b"k", "codex", "s", "call_1", "/a"));
-        assert_eq!((id.len(), &id[14..15]), (36, "8"));
-        for other in [
-            edit_id(b"l", "codex", "s", "call_1", "/a"),
-            edit_id(b"k", "codex", "sc", "all_1", "/a"),
-            edit_id(b"k", "codex", "s", "call_1", "/b"),
-            edit_id_by_text(b"k", "s", "/a", "x"),
-        ] {
-            assert_ne!(id, other);
-        }
     }
 
     #[test]
