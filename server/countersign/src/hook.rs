@@ -119,7 +119,6 @@ fn hook(args: &HookArgs) -> Result<(), String> {
         store: &store,
         memory,
         trail: trail.as_ref(),
-        digest_key: *device.digest_key(),
         sha256: root.as_deref().is_some_and(names_with_sha256),
         now: now(),
         done: Work::default(),

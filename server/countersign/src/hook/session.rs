@@ -10,14 +10,14 @@ use countersign_event::content::{ContentName, ContentSlot};
 use countersign_event::facts::{IntegrationPath, Model, Output, PathKind, Place, Prompt, Transport};
 use countersign_event::payload::tool::{Called, DecidedBy, Decision, DecisionScope, Outcome};
 use countersign_event::payload::{Circumstances, ContextItem, capture, contribution, edit, prompt, trail};
-use countersign_event::{Absent, Fact, How, Payload, Timestamp, digest};
+use countersign_event::{Absent, Fact, How, Payload, Timestamp, digest, identity};
 use countersign_spool::Reader;
 use serde_json::{Value, json};
 use tower_lsp::ls_types::Uri;
 
 use super::decode::{Answer, Call, Client, Edit, End, Heard, Said, Step, Touches};
 use super::store::{Mark, Marks, Memory, Open, Store};
-use super::text::{Content, hunks};
+use super::text::{Content, changed};
 use super::transcript::{CALL_BYTES_MAX, TURN_BYTES_MAX, lines};
 use super::tree::Tree;
 use crate::git;
@@ -25,6 +25,9 @@ use crate::recorder::Record;
 
 /// More changed places than this are told as one, from the first to the last.
 const HUNKS_MAX: usize = 200;
+
+/// So many events back another observer's record of the same call is looked for.
+const OTHERS_LOOKED_AT: i64 = 500;
 
 /// One hook call at work.
 pub(super) struct Session<'a> {
@@ -34,7 +37,6 @@ pub(super) struct Session<'a> {
     pub(super) memory: Memory,
     /// Tells what the trail has already; `None` before the first event.
     pub(super) trail: Option<&'a Reader>,
-    pub(super) digest_key: [u8; 32],
     /// Names of blobs are SHA-256 in this repository.
     pub(super) sha256: bool,
     pub(super) now: Timestamp,
@@ -345,7 +347,9 @@ impl Session<'_> {
             End::Unknown => Outcome::Unknown,
         };
         let decision = heard.decision.clone().or_else(|| self.decision(key, call, end, open.as_ref()));
-        self.called(call, heard, outcome, decision);
+        if !self.others_told(call) {
+            self.called(call, heard, outcome, decision);
+        }
         self.done.notes.push(Note::Close(key.to_owned()));
         self.note_mark(mark, name.clone());
         if heard.responded.is_none() && !unnamed.is_empty() {
@@ -448,12 +452,13 @@ impl Session<'_> {
         let path = change.path.to_string_lossy();
         let session = &self.said.session;
         let id = match &call.id {
-            Some(call) => digest::edit_id(&self.digest_key, self.client.name, session, call, &path),
+            Some(call) => identity::contribution_of_edit(self.client.name, session, call, &path),
             None => {
                 let text = change.after.text().unwrap_or_default();
-                digest::edit_id_by_text(&self.digest_key, session, &path, text)
+                identity::contribution_of_text(self.client.name, session, &path, &digest::text_id(text.as_bytes()))
             }
-        };
+        }
+        .to_string();
         let uri = uri_of(&change.path);
         let place = Place { uri: uri.clone(), ..Place::default() };
         let (before, after) = (&change.before, &change.after);
@@ -481,7 +486,7 @@ impl Session<'_> {
             other => other.text().map(str::to_owned),
         };
         if let (Some(before), Some(after)) = (as_text(before), as_text(after)) {
-            (runs, inserted) = hunks(&before, &after);
+            (runs, inserted) = changed(&before, &after);
         }
         if let (true, [first, .., last]) = (runs.len() > HUNKS_MAX, runs.as_slice()) {
             let (old_end, new_end) = (last.old_start + last.old_lines, last.new_start + last.new_lines);
@@ -572,6 +577,17 @@ impl Session<'_> {
         let known = self.trail.and_then(|trail| trail.by_subject(contribution).ok()).unwrap_or_default();
         known.iter().any(|stored| {
             stored.bytes.header().is_ok_and(|header| header.event_type == "dev.countersign.edit.applied.v1")
+        })
+    }
+
+    /// Says whether a tap around the same agent, which sees its answers too, has recorded the call.
+    fn others_told(&self, call: &Call) -> bool {
+        let (Some(trail), Some(id)) = (self.trail, &call.id) else { return false };
+        let after = trail.last_rowid().map_or(0, |last| last - OTHERS_LOOKED_AT);
+        let told = trail.by_type("dev.countersign.tool.called.v1", after).unwrap_or_default();
+        told.iter().any(|stored| {
+            let data = stored.bytes.header().ok().and_then(|header| serde_json::from_str::<Value>(header.data).ok());
+            data.is_some_and(|data| data["path"]["tool_call_id"] == id.as_str() && data["path"]["transport"] == "tap")
         })
     }
 

@@ -4,16 +4,12 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use countersign_event::digest::hex;
+use countersign_event::digest::{git_blob, hex, sha256_parts};
 use countersign_event::payload::edit::Hunk;
-use sha1::{Digest, Sha1};
-use similar::{Algorithm, DiffOp, capture_diff_slices};
+use countersign_provenance::hunks::hunks;
 
 /// Files larger than this are not read on an agent's path.
 pub(super) const FILE_BYTES_MAX: u64 = 8 << 20;
-
-/// More lines than this on both sides of a change are one hunk: comparing them takes too long.
-const DIFF_LINES_MAX: usize = 20_000;
 
 /// A file at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,10 +54,9 @@ impl Content {
     /// Returns git's name of it. `None` where there is no file or nobody read it.
     pub(super) fn blob(&self, sha256: bool) -> Option<String> {
         let Content::Bytes(bytes) = self else { return None };
-        let head = format!("blob {}\0", bytes.len());
         Some(match sha256 {
-            true => hex(&countersign_event::digest::sha256_parts(&[head.as_bytes(), bytes])),
-            false => hex(&Sha1::new().chain_update(head).chain_update(bytes).finalize()),
+            true => hex(&sha256_parts(&[format!("blob {}\0", bytes.len()).as_bytes(), bytes])),
+            false => git_blob(bytes),
         })
     }
 
@@ -86,44 +81,16 @@ fn lone_lf(text: &str) -> bool {
     (0..bytes.len()).any(|i| bytes[i] == b'\n' && (i == 0 || bytes[i - 1] != b'\r'))
 }
 
-/// Returns the changed runs of lines as a unified diff without context writes them, and how many bytes
-/// are new.
-pub(super) fn hunks(before: &str, after: &str) -> (Vec<Hunk>, u64) {
-    let (old, new): (Vec<&str>, Vec<&str>) =
-        (before.split_inclusive('\n').collect(), after.split_inclusive('\n').collect());
-    let head = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
-    let rest = old.len().min(new.len()) - head;
-    let tail = old.iter().rev().zip(new.iter().rev()).take(rest).take_while(|(a, b)| a == b).count();
-    let (old_mid, new_mid) = (&old[head..old.len() - tail], &new[head..new.len() - tail]);
-    let mut runs: Vec<(usize, usize, usize, usize)> = Vec::new();
-    if old_mid.len() + new_mid.len() > DIFF_LINES_MAX {
-        runs.push((0, old_mid.len(), 0, new_mid.len()));
-    } else {
-        for op in capture_diff_slices(Algorithm::Myers, old_mid, new_mid) {
-            if let DiffOp::Equal { .. } = op {
-                continue;
-            }
-            let (old, new) = (op.old_range(), op.new_range());
-            match runs.last_mut() {
-                Some(last) if last.0 + last.1 == old.start && last.2 + last.3 == new.start => {
-                    last.1 += old.len();
-                    last.3 += new.len();
-                }
-                _ => runs.push((old.start, old.len(), new.start, new.len())),
-            }
-        }
-    }
-    let inserted = runs.iter().flat_map(|run| &new_mid[run.2..run.2 + run.3]).map(|line| line.len() as u64).sum();
-    // Of an empty run, a unified diff names the line before.
-    let start = |at: usize, lines: usize| u32::try_from(at + head + usize::from(lines > 0)).unwrap_or(u32::MAX);
-    let count = |lines: usize| u32::try_from(lines).unwrap_or(u32::MAX);
-    let hunks = runs.iter().map(|&(old_at, old_lines, new_at, new_lines)| Hunk {
-        old_start: start(old_at, old_lines),
-        old_lines: count(old_lines),
-        new_start: start(new_at, new_lines),
-        new_lines: count(new_lines),
-    });
-    (hunks.collect(), inserted)
+/// Returns the changed runs of lines, and how many bytes of the new text are in them.
+pub(super) fn changed(before: &str, after: &str) -> (Vec<Hunk>, u64) {
+    let hunks = hunks(before, after);
+    let lines: Vec<usize> = after.split_inclusive('\n').map(str::len).collect();
+    let of = |hunk: &Hunk| -> usize {
+        let first = (hunk.new_start as usize).saturating_sub(usize::from(hunk.new_lines > 0));
+        lines.iter().skip(first).take(hunk.new_lines as usize).sum()
+    };
+    let inserted = hunks.iter().map(of).sum::<usize>() as u64;
+    (hunks, inserted)
 }
 
 #[cfg(test)]
@@ -139,21 +106,12 @@ mod tests {
     }
 
     #[test]
-    fn hunks_are_numbered_as_a_unified_diff_without_context_numbers_them() {
-        let check = |before: &str, after: &str| {
-            let (hunks, inserted) = hunks(before, after);
-            let text: Vec<String> = hunks
-                .iter()
-                .map(|h| format!("-{},{} +{},{}", h.old_start, h.old_lines, h.new_start, h.new_lines))
-                .collect();
-            (text.join(" "), inserted)
-        };
-        assert_eq!(check("", "a\nb\n"), ("-0,0 +1,2".to_owned(), 4));
-        assert_eq!(check("a\n", ""), ("-1,1 +0,0".to_owned(), 0));
-        assert_eq!(check("a\nb\nc\n", "a\nX\nc\n"), ("-2,1 +2,1".to_owned(), 2));
-        assert_eq!(check("a\nb\n", "a\nb\nc\n"), ("-2,0 +3,1".to_owned(), 2));
-        assert_eq!(check("a\nb\nc\nd\n", "A\nb\nc\nD\n"), ("-1,1 +1,1 -4,1 +4,1".to_owned(), 4));
-        assert_eq!(check("same\n", "same\n"), (String::new(), 0));
+    fn the_bytes_of_changed_lines_are_counted() {
+        for (before, after, bytes) in
+            [("", "a\nb\n", 4), ("a\n", "", 0), ("a\nb\nc\n", "a\nXY\nc\n", 3), ("a\n", "a\nb", 1), ("a\n", "a\n", 0)]
+        {
+            assert_eq!(changed(before, after).1, bytes, "{before:?} {after:?}");
+        }
     }
 
     #[test]
