@@ -40,6 +40,9 @@ use crate::shell::{Shell, now};
 const REMEMBER: Duration = Duration::from_millis(250);
 /// How long the editor may take to answer a question of ours.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// What was inserted a moment before the end may still be explained by another observer; so long the
+/// end waits for that, and only then.
+const LAST_WORDS: Duration = Duration::from_millis(300);
 /// How long the end may take.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// A change of more than this is handled aside from the reader.
@@ -81,6 +84,7 @@ pub(crate) struct Actor {
     polling: bool,
     look_again: Option<Instant>,
     last_status: Option<Status>,
+    ending: Option<(Ending, Instant)>,
 }
 
 /// What is there once we may touch the disk: after the answer to `initialize`.
@@ -135,12 +139,19 @@ impl Actor {
             polling: false,
             look_again: None,
             last_status: None,
+            ending: None,
         }
     }
 
     /// Handles events until the end.
     pub(crate) async fn run(mut self, mut inbox: Inbox<Event>) {
         loop {
+            if let Some((_, until)) = self.ending
+                && (!self.polling || Instant::now() >= until)
+                && let Some((ending, _)) = self.ending.take()
+            {
+                return self.end(ending).await;
+            }
             let wait = self.wait();
             let event = match tokio::time::timeout(wait, inbox.next()).await {
                 Ok(Some(event)) => event,
@@ -148,7 +159,11 @@ impl Actor {
                 Err(_) => Event::Tick,
             };
             let event = match event {
-                Event::End(ending) => return self.end(ending).await,
+                Event::End(ending) => {
+                    self.guard(Actor::close_all);
+                    self.ending.get_or_insert((ending, Instant::now() + LAST_WORDS));
+                    continue;
+                }
                 Event::Opened(document) => {
                     let known = self.remember(&document).await;
                     self.guard(|actor| tokio::task::block_in_place(|| actor.opened(document, known)));
@@ -176,6 +191,9 @@ impl Actor {
     }
 
     fn wait(&self) -> Duration {
+        if let Some((_, until)) = self.ending {
+            return until.saturating_duration_since(Instant::now());
+        }
         let tick = match (self.polling, self.documents.is_empty()) {
             (true, _) => TICK_BUSY,
             (false, false) => TICK_IDLE,
@@ -516,7 +534,7 @@ impl Actor {
 
     fn acts(&mut self, acts: Vec<Act>) {
         for Act { acceptance, facts } in acts {
-            if self.documents.contains_key(&acceptance.uri) {
+            if self.house().session.follows(&acceptance.uri) {
                 self.entered(acceptance, facts);
             }
         }
@@ -789,12 +807,15 @@ impl Actor {
         std::process::exit(ending.code);
     }
 
+    fn close_all(&mut self) {
+        for uri in self.documents.keys().cloned().collect::<Vec<_>>() {
+            self.closed(uri);
+        }
+    }
+
     fn say_farewell(&mut self, ending: &Ending) {
         if self.house.is_none() {
             return;
-        }
-        for uri in self.documents.keys().cloned().collect::<Vec<_>>() {
-            self.closed(uri);
         }
         self.counted_troubles(true);
         let stopped = capture::Stopped {
