@@ -154,18 +154,19 @@ impl Ground {
         Ok(())
     }
 
-    /// Cleans up when the person presses Ctrl-C: the collector ends, the directory goes.
-    pub(super) fn clean_up_on_ctrl_c(&self) -> Result<(), Failure> {
+    /// Cleans up when the person presses Ctrl-C or the system asks us to end: the collector ends, the
+    /// directory goes.
+    pub(super) fn clean_up_on_signals(&self) -> Result<(), Failure> {
         let failed = |error| Failure::from_error("cannot wait for Ctrl-C", &error);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let (collector, dir, keep) = (Arc::clone(&self.collector), self.dir.clone(), self.keep);
         std::thread::spawn(move || {
-            if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
+            if let Ok(code) = runtime.block_on(asked_to_end()) {
                 kill(&collector);
                 if !keep {
                     let _ = std::fs::remove_dir_all(&dir);
                 }
-                std::process::exit(130);
+                std::process::exit(code);
             }
         });
         Ok(())
@@ -199,4 +200,19 @@ fn kill(collector: &Mutex<Option<Child>>) {
         let _ = child.kill();
         let _ = child.wait();
     }
+}
+
+/// Waits for a signal that ends us, and returns the exit code it calls for.
+async fn asked_to_end() -> std::io::Result<i32> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            pressed = tokio::signal::ctrl_c() => pressed.map(|()| 130),
+            _ = terminate.recv() => Ok(143),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await.map(|()| 130)
 }
