@@ -392,7 +392,7 @@ impl Worker {
                         slot
                     }
                 }
-                Err(absent) => ContentSlot::Absent { absent },
+                Err(absent) => ContentSlot::NotKept { absent, policy: policy.tiers.policy.clone() },
             };
             slots.insert(name, slot);
         }

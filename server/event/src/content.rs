@@ -66,7 +66,14 @@ pub type Contents = BTreeMap<ContentName, ContentSlot>;
 pub enum ContentSlot {
     /// It was kept.
     Kept(Commitment),
-    /// It was not.
+    /// Policy decided not to keep it.
+    NotKept {
+        /// Why.
+        absent: Absent,
+        /// The version of the policy that decided.
+        policy: String,
+    },
+    /// There was nothing to decide about.
     Absent {
         /// Why.
         absent: Absent,
