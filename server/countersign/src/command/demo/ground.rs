@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::error::Failure;
 use crate::shell::Shell;
+use crate::signals;
 
 /// The document that is edited.
 pub(super) const FILE: &str = "thumbs.py";
@@ -159,15 +160,15 @@ impl Ground {
     pub(super) fn clean_up_on_signals(&self) -> Result<(), Failure> {
         let failed = |error| Failure::from_error("cannot wait for Ctrl-C", &error);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let asked_to_end = runtime.block_on(async { signals::caught() }).map_err(failed)?;
         let (collector, dir, keep) = (Arc::clone(&self.collector), self.dir.clone(), self.keep);
         std::thread::spawn(move || {
-            if let Ok(code) = runtime.block_on(asked_to_end()) {
-                kill(&collector);
-                if !keep {
-                    let _ = std::fs::remove_dir_all(&dir);
-                }
-                std::process::exit(code);
+            let code = runtime.block_on(asked_to_end);
+            kill(&collector);
+            if !keep {
+                let _ = std::fs::remove_dir_all(&dir);
             }
+            std::process::exit(code);
         });
         Ok(())
     }
@@ -200,19 +201,4 @@ fn kill(collector: &Mutex<Option<Child>>) {
         let _ = child.kill();
         let _ = child.wait();
     }
-}
-
-/// Waits for a signal that ends us, and returns the exit code it calls for.
-async fn asked_to_end() -> std::io::Result<i32> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            pressed = tokio::signal::ctrl_c() => pressed.map(|()| 130),
-            _ = terminate.recv() => Ok(143),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await.map(|()| 130)
 }
