@@ -16,6 +16,7 @@ use countersign_event::content::{Commitment, ContentName, ContentSlot, Contents,
 use countersign_event::facts::*;
 use countersign_event::payload::suggestion::*;
 use countersign_event::payload::*;
+use countersign_event::redact::Redaction;
 use countersign_event::{Event, EventBytes, Timestamp};
 use uuid::Uuid;
 
@@ -194,6 +195,7 @@ fn samples() -> Vec<Payload> {
                     reason: KeepReason::Threshold,
                     policy: "default".into(),
                     absent: None,
+                    redacted: vec![Redaction { kind: "github_token".into(), bytes: 40, hash: "1f2e3d4c".into() }],
                 }),
             ),
             (ContentName::Reasoning, ContentSlot::Absent { absent: Absent::NotOnWire }),
