@@ -5,6 +5,7 @@
 
 mod agent;
 mod cases;
+mod documented;
 mod replay;
 
 use std::collections::BTreeMap;

@@ -5,9 +5,11 @@
 //! wait has a limit. What goes wrong stands in `hook.log` in the state directory, in `status`, and, where
 //! the trail can be had, in the trail.
 
+mod agent_v1;
 mod claude_code;
 mod codex;
 mod copilot;
+mod cursor;
 mod decode;
 mod gemini_cli;
 mod opencode;
@@ -19,6 +21,7 @@ mod text;
 mod transcript;
 mod tree;
 mod trouble;
+mod windsurf;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -49,10 +52,20 @@ const STDIN_TIME: Duration = Duration::from_secs(2);
 /// The most it may say.
 const STDIN_BYTES_MAX: usize = 32 << 20;
 
-const CLIENTS: &[Client] = &[claude_code::CLIENT, codex::CLIENT, gemini_cli::CLIENT, copilot::CLIENT, opencode::CLIENT];
+const CLIENTS: &[Client] = &[
+    agent_v1::CLIENT,
+    claude_code::CLIENT,
+    codex::CLIENT,
+    copilot::CLIENT,
+    cursor::CLIENT,
+    gemini_cli::CLIENT,
+    opencode::CLIENT,
+    windsurf::CLIENT,
+];
 
 /// Runs `countersign hook`. What it can't do is logged and never fails the agent.
 pub(crate) fn run(args: &HookArgs) {
+    answer(args.tool().as_deref());
     let outcome = std::panic::catch_unwind(|| hook(args));
     match outcome {
         Ok(Ok(())) => {}
@@ -97,10 +110,10 @@ fn hook(args: &HookArgs) -> Result<(), String> {
         return Ok(()); // that this repository opted out is told when a session begins
     }
     let device = device(())?;
-    let store = Store::new(state, &device, client.name, &said.session);
+    let store = Store::new(state, &device, client.name, said.notes.as_deref().unwrap_or(&said.session));
     let mut memory = store.memory();
     let before = memory.clone();
-    memory.model = said.model.take().or(memory.model);
+    memory.model = said.model.take().or(if said.forgets_model { None } else { memory.model });
     memory.version = said.version.take().or(memory.version);
     let heard_of = |path: &PathBuf| memory.transcripts.contains(path);
     let new: Vec<PathBuf> = said.transcripts.iter().filter(|path| !heard_of(path)).cloned().collect();
@@ -137,6 +150,15 @@ fn hook(args: &HookArgs) -> Result<(), String> {
         done.records.into_iter().filter_map(|record| complete.complete(record, root.as_deref())).collect();
     append(state, &appends)?;
     note(&store, done.notes, &memory, &before).map_err(|error| format!("what was recorded could not be noted: {error}"))
+}
+
+/// Gives the client the answer its hooks want, before anything can go wrong.
+fn answer(tool: Option<&str>) {
+    use std::io::Write;
+    let Some(client) = CLIENTS.iter().find(|client| Some(client.name) == tool) else { return };
+    let mut out = std::io::stdout().lock();
+    // An agent that does not listen gets no answer.
+    let _ = out.write_all(client.answer.as_bytes()).and_then(|()| out.flush());
 }
 
 fn is_beginning(said: &decode::Said) -> bool {

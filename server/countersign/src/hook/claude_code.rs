@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::decode::{Call, Client, Edit, End, Heard, Input, Said, Step, Touches, absolute_paths, text};
 
-pub(super) const CLIENT: Client = Client { name: "claude-code", decode, heard, ends_late: false };
+pub(super) const CLIENT: Client = Client { name: "claude-code", decode, heard, ends_late: false, answer: "" };
 
 /// Tools that change no file themselves. A sub-agent's own calls have hooks of their own.
 const HARMLESS: &[&str] = &[
@@ -52,7 +52,7 @@ fn decode(input: &Input<'_>) -> Option<Said> {
         version: (input.env)("AI_AGENT").as_deref().and_then(version),
         mode: input.text("permission_mode").map(str::to_owned),
         transcripts: transcripts(json),
-        steps: Vec::new(),
+        ..Said::default()
     };
     let step = match event {
         "SessionStart" => Step::Began,
@@ -117,7 +117,7 @@ fn make(id: Option<&str>, tool: &str, input: &Value) -> Call {
         "Bash" => (Touches::Anything(Vec::new()), text(input, "command").map(str::to_owned)),
         _ => (Touches::Anything(absolute_paths(input)), None),
     };
-    Call { id: id.map(str::to_owned), tool: tool.to_owned(), input: input.clone(), touches, output }
+    Call { id: id.map(str::to_owned), tool: tool.to_owned(), input: input.clone(), touches, output, ..Call::default() }
 }
 
 /// What the answer of an editing tool says of the file: its text before, and what becomes of it.
@@ -132,7 +132,7 @@ fn edits(call: &Call, response: &Value) -> Vec<Edit> {
         Some(content) => Some(Some(content.to_owned())),
         None => replaced(response).map(Some),
     };
-    vec![Edit { path: PathBuf::from(path), before, after }]
+    vec![Edit { path: PathBuf::from(path), before, after, in_buffer: false }]
 }
 
 fn replaced(response: &Value) -> Option<String> {

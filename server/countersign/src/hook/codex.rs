@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::decode::{Call, Client, End, Heard, Input, Said, Step, Touches, absolute_paths, text};
 use super::patch;
 
-pub(super) const CLIENT: Client = Client { name: "codex", decode, heard, ends_late: true };
+pub(super) const CLIENT: Client = Client { name: "codex", decode, heard, ends_late: true, answer: "" };
 
 /// Tools that change no file.
 const HARMLESS: &[&str] = &[
@@ -85,7 +85,7 @@ fn make(id: Option<&str>, tool: &str, input: &Value) -> Call {
         _ if HARMLESS.contains(&tool) => (Touches::Nothing, None),
         _ => (Touches::Anything(absolute_paths(input)), None),
     };
-    Call { id: id.map(str::to_owned), tool: tool.to_owned(), input: input.clone(), touches, output }
+    Call { id: id.map(str::to_owned), tool: tool.to_owned(), input: input.clone(), touches, output, ..Call::default() }
 }
 
 /// Reads rollout lines.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::decode::{Call, Client, End, Heard, Input, Said, Step, Touches, absolute_paths, text};
 use super::patch;
 
-pub(super) const CLIENT: Client = Client { name: "copilot", decode, heard, ends_late: false };
+pub(super) const CLIENT: Client = Client { name: "copilot", decode, heard, ends_late: false, answer: "" };
 
 /// Tools that change no file.
 const HARMLESS: &[&str] = &[
@@ -94,7 +94,7 @@ fn make(id: Option<&str>, tool: &str, input: &Value) -> Call {
         _ if HARMLESS.contains(&tool) => (Touches::Nothing, None),
         _ => (Touches::Anything(absolute_paths(fields)), None),
     };
-    Call { id: id.map(str::to_owned), tool: tool.to_owned(), input: fields.clone(), touches, output }
+    Call { id: id.map(str::to_owned), tool: tool.to_owned(), input: fields.clone(), touches, output, ..Call::default() }
 }
 
 /// Reads event lines.

@@ -13,6 +13,8 @@ pub(super) struct Client {
     pub(super) decode: fn(&Input<'_>) -> Option<Said>,
     /// Reads lines of its session file: the calls they tell of.
     pub(super) heard: fn(&str) -> Vec<Heard>,
+    /// What its hooks want for an answer: nothing, or JSON that changes nothing.
+    pub(super) answer: &'static str,
     /// Some ends of calls stand in its session file alone, so it is looked into at every hook call.
     pub(super) ends_late: bool,
 }
@@ -54,6 +56,16 @@ pub(super) struct Said {
     pub(super) mode: Option<String>,
     /// Its session files, the one that most likely has the call first.
     pub(super) transcripts: Vec<PathBuf>,
+    /// What belongs together, where that is not the session.
+    pub(super) notes: Option<String>,
+    /// The agent's name, where the client is a form that many agents use.
+    pub(super) tool: Option<String>,
+    /// The provider's id of the answer.
+    pub(super) request_id: Option<String>,
+    /// A person took it in an editor, by a gesture.
+    pub(super) is_ide: bool,
+    /// It says that it does not know the model, whatever it said before.
+    pub(super) forgets_model: bool,
     /// What happened.
     pub(super) steps: Vec<Step>,
 }
@@ -97,6 +109,8 @@ pub(super) enum Step {
         /// What somebody decided about it, where the client says so.
         decision: Option<Decision>,
     },
+    /// Something of which too little is told to record it.
+    NotFollowed(&'static str),
     /// A turn is over: what did not end by now has its end in the session file.
     Rested,
     /// A turn is over, and nothing is under way any more.
@@ -118,6 +132,12 @@ pub(super) struct Call {
     pub(super) touches: Touches,
     /// The text the model wrote with it.
     pub(super) output: Option<String>,
+    /// Texts of files that an editor has open and not saved.
+    pub(super) buffers: Vec<(PathBuf, String)>,
+    /// It is no tool call, but a moment between which edits lie.
+    pub(super) is_checkpoint: bool,
+    /// The client's id of it, where that is told only after it.
+    pub(super) named_late: Option<String>,
 }
 
 /// What a call may do to files.
@@ -181,6 +201,8 @@ pub(super) struct Edit {
     pub(super) before: Option<Option<String>>,
     /// Its text after; `Some(None)`: there is no file.
     pub(super) after: Option<Option<String>>,
+    /// It stands in an editor and not on disk.
+    pub(super) in_buffer: bool,
 }
 
 /// A call that a session file tells of.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::decode::{Call, Client, Edit, End, Heard, Input, Said, Step, Touches, absolute_paths, text};
 
-pub(super) const CLIENT: Client = Client { name: "gemini-cli", decode, heard, ends_late: false };
+pub(super) const CLIENT: Client = Client { name: "gemini-cli", decode, heard, ends_late: false, answer: "" };
 
 /// Tools that change no file.
 const HARMLESS: &[&str] = &[
@@ -73,7 +73,7 @@ fn make(id: Option<&str>, tool: &str, input: &Value) -> Call {
         "run_shell_command" => (Touches::Anything(Vec::new()), text(input, "command").map(str::to_owned)),
         _ => (Touches::Anything(absolute_paths(input)), None),
     };
-    Call { id: id.map(str::to_owned), tool: tool.to_owned(), input: input.clone(), touches, output }
+    Call { id: id.map(str::to_owned), tool: tool.to_owned(), input: input.clone(), touches, output, ..Call::default() }
 }
 
 fn edits(call: &Call, display: &Value) -> Vec<Edit> {
@@ -83,7 +83,7 @@ fn edits(call: &Call, display: &Value) -> Vec<Edit> {
         true => Some(None),
         false => display["originalContent"].as_str().map(|text| Some(text.to_owned())),
     };
-    path.map(|path| Edit { path, before, after: Some(Some(new.to_owned())) }).into_iter().collect()
+    path.map(|path| Edit { path, before, after: Some(Some(new.to_owned())), in_buffer: false }).into_iter().collect()
 }
 
 /// Reads chat lines.

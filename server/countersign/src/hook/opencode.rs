@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::decode::{Answer, Call, Client, End, Heard, Input, Said, Step, Touches, absolute_paths, text};
 use super::patch;
 
-pub(super) const CLIENT: Client = Client { name: "opencode", decode, heard: nothing, ends_late: false };
+pub(super) const CLIENT: Client = Client { name: "opencode", decode, heard: nothing, ends_late: false, answer: "" };
 
 /// Tools that change no file.
 const HARMLESS: &[&str] = &[
@@ -101,5 +101,5 @@ fn call(hook: &Value, input: &Value) -> Option<Call> {
         _ => (Touches::Anything(absolute_paths(input)), None),
     };
     let id = text(hook, "callID").map(str::to_owned);
-    Some(Call { id, tool: tool.to_owned(), input: input.clone(), touches, output })
+    Some(Call { id, tool: tool.to_owned(), input: input.clone(), touches, output, ..Call::default() })
 }

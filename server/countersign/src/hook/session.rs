@@ -82,6 +82,7 @@ impl Session<'_> {
             Step::Asked { call, question } => self.asked(&call, question.as_deref())?,
             Step::Answered { question, answer } => self.answered(&question, answer)?,
             Step::Ended { call, end, edits, decision } => self.ended(&call, end, edits, decision),
+            Step::NotFollowed(what) => self.not_followed(what),
             Step::Rested => self.settle(Settle::Turn),
             Step::Idle => self.settle(Settle::Session),
             Step::Finished => {
@@ -108,6 +109,18 @@ impl Session<'_> {
         });
         self.record(payload, Vec::new(), 0, None);
         self.store.forget_old();
+    }
+
+    fn not_followed(&mut self, what: &str) {
+        let payload = Payload::CaptureDegraded(capture::Degraded {
+            how: How::Observed,
+            path: self.path(None, None),
+            reason: "not_followed".to_owned(),
+            detail: Some(what.to_owned()),
+            count: 1,
+            uri: None,
+        });
+        self.record(payload, Vec::new(), 0, None);
     }
 
     fn finished(&mut self) {
@@ -155,8 +168,12 @@ impl Session<'_> {
         };
         if let Touches::Writes(files) | Touches::Anything(files) = &call.touches {
             for file in files {
+                let buffer = call.buffers.iter().find(|(path, _)| path == file);
                 let path = self.absolute(file);
-                let content = Content::read(&path);
+                let content = match buffer {
+                    Some((_, text)) => Content::Bytes(text.as_bytes().to_vec()),
+                    None => Content::read(&path),
+                };
                 open.files.insert(path, content);
             }
         }
@@ -199,6 +216,8 @@ impl Session<'_> {
         let output = heard.call.output.take().or_else(|| call.output.clone());
         let id = heard.call.id.take().or_else(|| call.id.clone());
         let key = self.store.key(call);
+        heard.request_id = heard.request_id.or_else(|| self.said.request_id.clone());
+        let id = id.or_else(|| call.named_late.clone());
         heard.call = Call { id, output, ..call.clone() };
         self.finish(&key, &heard);
     }
@@ -256,7 +275,7 @@ impl Session<'_> {
                     let end = if answer == Some(json!("no")) { End::Refused } else { End::Unknown };
                     let named = open.files.into_keys().collect();
                     let touches = Touches::Writes(named);
-                    let call = Call { id: open.id, tool: open.tool, input: open.input, touches, output: None };
+                    let call = Call { id: open.id, tool: open.tool, input: open.input, touches, ..Call::default() };
                     self.finish(&key, &Heard { call, end: Some(end), ..Heard::default() });
                 }
             }
@@ -331,6 +350,7 @@ impl Session<'_> {
         let ran = matches!(end, End::Done | End::Failed);
         let changes = if ran { self.changes(call, open.as_ref(), &heard.edits) } else { Vec::new() };
         let may_write = matches!(call.touches, Touches::Writes(_) | Touches::Anything(_));
+        let mark_it = !call.is_checkpoint; // of checkpoints any number look alike
         let blind = may_write && open.is_none() && heard.edits.is_empty();
         let mut unnamed = Vec::new();
         for change in &changes {
@@ -347,11 +367,13 @@ impl Session<'_> {
             End::Unknown => Outcome::Unknown,
         };
         let decision = heard.decision.clone().or_else(|| self.decision(key, call, end, open.as_ref()));
-        if !self.others_told(call) {
+        if !call.is_checkpoint && !self.others_told(call) {
             self.called(call, heard, outcome, decision);
         }
         self.done.notes.push(Note::Close(key.to_owned()));
-        self.note_mark(mark, name.clone());
+        if mark_it {
+            self.note_mark(mark, name.clone());
+        }
         if heard.responded.is_none() && !unnamed.is_empty() {
             self.done.notes.push(Note::Unnamed(name, Value::Array(unnamed)));
         }
@@ -403,13 +425,20 @@ impl Session<'_> {
             }
         };
         let told: BTreeMap<PathBuf, &Edit> = told.iter().map(|edit| (self.absolute(&edit.path), edit)).collect();
-        let was = open.map(|open| open.files.clone()).unwrap_or_default();
+        let mut was = open.map(|open| open.files.clone()).unwrap_or_default();
         let mut paths: Vec<PathBuf> = was.keys().chain(told.keys()).cloned().collect();
         if let Touches::Writes(files) = &call.touches {
             paths.extend(files.iter().map(|file| self.absolute(file)));
         }
         paths.sort();
         paths.dedup();
+        if let Some(tree) = open.and_then(|open| open.tree.as_ref()) {
+            // Named only afterwards, and looked at before.
+            let named = paths.iter().filter(|path| !was.contains_key(*path));
+            let inside = named.filter_map(|path| Some(path.strip_prefix(&tree.root).ok()?.to_str()?.to_owned()));
+            let texts = tree.texts(&inside.collect::<Vec<_>>(), Tree::patience(&tree.root));
+            was.extend(texts.into_iter().map(|(path, content)| (tree.root.join(path), content)));
+        }
         for path in &paths {
             if let Some(change) = compare(path, was.get(path), told.get(path).copied()) {
                 add(change);
@@ -614,8 +643,9 @@ impl Session<'_> {
     }
 
     fn path(&self, call: Option<&str>, heard: Option<&Heard>) -> Fact<IntegrationPath> {
-        let mut path = IntegrationPath::new(PathKind::Agent, Transport::Hook);
-        path.tool = Some(self.client.name.to_owned());
+        let kind = if self.said.is_ide { PathKind::Ide } else { PathKind::Agent };
+        let mut path = IntegrationPath::new(kind, Transport::Hook);
+        path.tool = Some(self.said.tool.clone().unwrap_or_else(|| self.client.name.to_owned()));
         path.version = heard.and_then(|heard| heard.version.clone()).or_else(|| self.memory.version.clone());
         path.session = Some(self.said.session.clone());
         path.tool_call_id = call.map(str::to_owned);
@@ -691,6 +721,12 @@ fn compare(path: &Path, was: Option<&Content>, told: Option<&Edit>) -> Option<Ch
     let (told_before, told_after) =
         (said(told.and_then(|told| told.before.as_ref())), said(told.and_then(|told| told.after.as_ref())));
     let change = |before, after, how| Some(Change { path: path.to_owned(), before, after, how });
+    if let (Some(told), Some(Some(text))) = (told, told.map(|told| told.after.as_ref().and_then(Option::as_ref)))
+        && told.in_buffer
+    {
+        let before = was.cloned().or(told_before).unwrap_or(Content::Unread);
+        return change(before, Content::Bytes(text.as_bytes().to_vec()), How::Reported);
+    }
     match (was, told_before, told_after) {
         (Some(was), Some(before), _) if *was == disk && !same(was, &before) => {
             // Our look before came too late: the file was changed already.
@@ -704,7 +740,8 @@ fn compare(path: &Path, was: Option<&Content>, told: Option<&Edit>) -> Option<Ch
         (None, Some(before), Some(after)) => change(before, after, How::Reported),
         (None, Some(before), None) => change(before, disk, How::Reported),
         (None, None, Some(after)) => change(Content::Unread, after, How::Reported),
-        // Nobody saw what was there before, and nobody says that anything changed.
+        // Nobody saw what was there before; only the client can say that something changed.
+        (None, None, None) if told.is_some() => change(Content::Unread, disk, How::Reported),
         (None, None, None) => None,
     }
 }
