@@ -53,6 +53,26 @@ fn bytes_that_are_no_protocol_pass_untouched_and_are_counted() {
 }
 
 #[test]
+fn a_server_nobody_knows_is_pumped_and_said_to_be_unknown() {
+    let world = World::new();
+    let hello = b"{\"hello\":1}\n{\"hello\":2}\n";
+    assert!(echo(world.countersign(["tap", "--", "cat"]), hello).success());
+    // A language server that no AI is known to be behind of.
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"capabilities":{}}}"#;
+    let framed = format!("Content-Length: {}\r\n\r\n{body}", body.len());
+    assert!(echo(world.countersign(["tap", "--", "cat"]), framed.as_bytes()).success());
+    let events = world.log();
+    let discovered = of_type(&events, "tool.discovered");
+    assert_eq!(discovered.len(), 2, "once a session");
+    for event in discovered {
+        assert_eq!((&event["data"]["tool"], &event["data"]["captured"]), (&"cat".into(), &false.into()));
+    }
+    let degraded = of_type(&events, "capture.degraded");
+    assert!(degraded.iter().all(|event| event["data"]["reason"] == "unknown_protocol"), "{degraded:?}");
+    assert!(degraded.len() >= 2);
+}
+
+#[test]
 fn a_message_that_is_too_large_to_look_at_passes_all_the_same() {
     let world = World::new();
     let length = 9 << 20;
@@ -62,7 +82,7 @@ fn a_message_that_is_too_large_to_look_at_passes_all_the_same() {
     let events = world.log();
     let reasons: Vec<&str> =
         of_type(&events, "capture.degraded").iter().filter_map(|event| event["data"]["reason"].as_str()).collect();
-    assert_eq!(reasons, ["oversized_message", "oversized_message"], "once in each direction");
+    assert_eq!(reasons, ["oversized_message", "oversized_message", "unknown_protocol"], "once in each direction");
 }
 
 #[test]
