@@ -24,7 +24,7 @@ use countersign_event::Timestamp;
 use countersign_event::facts::{How, Range};
 use countersign_event::payload::suggestion::{Gesture, RejectReason};
 
-use crate::offer::{Entry, Region};
+use crate::offer::{Entry, Region, unify};
 use crate::text::{Change, Encoding, Text};
 use answers::Asked;
 use gestures::Recent;
@@ -224,13 +224,14 @@ impl Joiner {
         if steps.is_empty() {
             return;
         }
+        realign(&mut steps, &before, self.suggestions.values().filter(|s| s.uri == uri));
         self.last_edit += 1;
         for asked in self.asked.iter_mut().filter(|asked| asked.uri == uri) {
             asked.remember(&steps);
         }
         let whole = Whole::of(&steps, changes.len() == 1, &before, &document.text);
         Recent::remember(&mut document.recent, now, self.last_edit, &before, &steps);
-        if self.taken_back(now, uri, &steps, whole) {
+        if self.taken_back(now, uri, &before, &steps, whole) {
             return;
         }
         self.follow(now, uri, &before, &steps);
@@ -265,14 +266,38 @@ fn stands_at(earlier: &Text, later: &Text, region: Region, wanted: &str) -> bool
         && later.slice(region.start..end) == wanted
 }
 
+/// Puts an insertion where a suggestion stands, if it is the same one: text that repeats what is around
+/// it can be described as inserted at several places, and editors that compute differences, as well as
+/// we do, choose the last.
+fn realign<'a>(steps: &mut [Step], before: &Text, suggestions: impl Iterator<Item = &'a Suggestion>) {
+    let [step] = steps else { return };
+    let Entry { start, deleted: 0, inserted } = &step.entry else { return };
+    for suggestion in suggestions.filter(|suggestion| !suggestion.over) {
+        let Some(at) = suggestion.region.map(|region| region.end) else { continue };
+        if at >= *start || start - at > inserted.len() {
+            continue;
+        }
+        let between = before.slice(at..*start);
+        let Some(rest) = inserted.strip_suffix(&between) else { continue };
+        let moved = between + rest;
+        if unify(&(suggestion.content.clone() + &moved)) != suggestion.wanted {
+            continue;
+        }
+        step.entry = Entry { start: at, deleted: 0, inserted: moved };
+        step.was = at;
+        return;
+    }
+}
+
 /// One replacement, with its place in the document that the whole change met.
 #[derive(Clone, Debug)]
 struct Step {
     entry: Entry,
     /// Where it began before the change.
     was: usize,
-    range: Range,
     removed: String,
+    /// The insertion as the change has it, by which other observers will know it.
+    entered: (Range, String),
 }
 
 /// Says what came and what went with each edit of one change. The edits are in ascending order.
@@ -283,15 +308,13 @@ fn entries(before: &Text, after: &Text, edits: &[crate::text::Edit]) -> Vec<Step
         .map(|edit| {
             let was = edit.start.wrapping_add_signed(-shift);
             shift += edit.inserted as isize - edit.deleted as isize;
+            let inserted = after.slice(edit.start..edit.start + edit.inserted);
+            let range = before.range(was..was + edit.deleted);
             Step {
-                entry: Entry {
-                    start: edit.start,
-                    deleted: edit.deleted,
-                    inserted: after.slice(edit.start..edit.start + edit.inserted),
-                },
                 was,
-                range: before.range(was..was + edit.deleted),
                 removed: before.slice(was..was + edit.deleted),
+                entered: (range, inserted.clone()),
+                entry: Entry { start: edit.start, deleted: edit.deleted, inserted },
             }
         })
         .collect()

@@ -73,6 +73,40 @@ fn a_server_nobody_knows_is_pumped_and_said_to_be_unknown() {
 }
 
 #[test]
+fn keys_and_tokens_of_the_wire_are_written_nowhere() {
+    const HUSH: &str = "aHVzaC1odXNoLWh1c2gtaHVzaA==";
+    let world = World::new();
+    let mut child = tap(&world, "cat > /dev/null");
+    let mut stdin = child.stdin.take().expect("piped");
+    // The raw line stands before the first frame.
+    writeln!(stdin, r#"{{"version":"1.0","mode":"JWT","key":"{HUSH}"}}"#).expect("the tap reads");
+    for body in [
+        format!(
+            r#"{{"id":1,"method":"initialize","params":{{"initializationOptions":{{"token":"{HUSH}","models":{{"a":{{"model":"m","auth_token":"{HUSH}"}}}},"completion":{{"model":"a"}}}}}}}}"#
+        ),
+        format!(
+            r#"{{"id":2,"method":"llm-ls/getCompletions","params":{{"textDocument":{{"uri":"file:///a"}},"position":{{"line":0,"character":0}},"apiToken":"{HUSH}","model":"m"}}}}"#
+        ),
+        format!(r#"{{"id":3,"method":"aws/chat/sendChatPrompt","params":{{"tabId":"t","message":"{HUSH}"}}}}"#),
+        format!(r#"{{"id":4,"method":"unknown/thing","params":{{"key":"{HUSH}"}}}}"#),
+    ] {
+        write!(stdin, "Content-Length: {}\r\n\r\n{body}", body.len()).expect("the tap reads");
+    }
+    drop(stdin);
+    assert!(end(&mut child).success());
+    let events = world.log();
+    assert_eq!(of_type(&events, "prompt.submitted")[0]["data"]["content"]["prompt"]["absent"], "encrypted_on_wire");
+    assert_eq!(of_type(&events, "capture.degraded"), Vec::<&Value>::new());
+    let files: Vec<_> = std::fs::read_dir(world.home().join("state")).expect("a directory").collect();
+    assert!(files.len() >= 2, "{files:?}");
+    for file in files.into_iter().map(|file| file.expect("an entry").path()).filter(|path| path.is_file()) {
+        let bytes = std::fs::read(&file).expect("a file");
+        assert!(!bytes.windows(HUSH.len()).any(|window| window == HUSH.as_bytes()));
+    }
+    assert!(!events.iter().any(|event| event.to_string().contains(HUSH)));
+}
+
+#[test]
 fn a_message_that_is_too_large_to_look_at_passes_all_the_same() {
     let world = World::new();
     let length = 9 << 20;

@@ -324,7 +324,7 @@ impl Decoder {
     /// Opens a question about suggestions at a place.
     fn ask(&mut self, envelope: &Envelope<'_>, asked: Option<(String, Position)>, kind: Kind) -> Vec<Seen> {
         let Some((uri, position)) = asked else { return vec![Seen::NotFollowed("malformed_request")] };
-        self.is_followed |= !matches!(kind, Kind::Menu);
+        self.is_followed |= self.is_said || !matches!(kind, Kind::Menu);
         self.last_request += 1;
         let request = self.last_request;
         if kind.is_logged() {

@@ -109,6 +109,9 @@ impl Joiner {
             Gesture::Edit if self.says_accepted && suggestion.has_messages => {
                 (How::Inferred, Some("edit_without_its_message"), Some(0.5))
             }
+            Gesture::Edit if suggestion.is_left && suggestion.channel.is_at_cursor() => {
+                (How::Inferred, Some("edit_equals_left_suggestion"), Some(0.3))
+            }
             Gesture::Edit if suggestion.is_late => (How::Inferred, Some("edit_equals_late_suggestion"), Some(0.4)),
             Gesture::Edit => (How::Inferred, Some("edit_equals_live_suggestion"), Some(0.8)),
         };

@@ -27,6 +27,9 @@ impl Joiner {
             if suggestion.over && touched.damaged {
                 suggestion.region = None;
             }
+            if touched.is_empty() {
+                suggestion.is_left |= suggestion.pending.is_none() && suggestion.explicit.is_none();
+            }
             if suggestion.over || touched.is_empty() {
                 continue;
             }

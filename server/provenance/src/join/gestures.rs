@@ -23,7 +23,7 @@ pub(super) struct Recent {
     start: usize,
     removed: String,
     inserted: String,
-    range: Range,
+    entered: (Range, String),
 }
 
 impl Recent {
@@ -41,7 +41,7 @@ impl Recent {
                 start: step.entry.start,
                 removed: step.removed.clone(),
                 inserted: step.entry.inserted.clone(),
-                range: step.range,
+                entered: step.entered.clone(),
             });
         }
     }
@@ -62,8 +62,8 @@ impl Recent {
             document: self.before,
             region: Region { start: self.start, end: self.start + self.removed.len() },
             before: self.removed,
-            after: self.inserted.clone(),
-            entered: vec![(self.range, self.inserted)],
+            after: self.inserted,
+            entered: vec![self.entered],
         }
     }
 }
@@ -103,6 +103,9 @@ impl Joiner {
 
     pub(super) fn rejected_explicitly(&mut self, now: Timestamp, id: &str, reason: RejectReason) {
         let Some(key) = self.find(id) else { return };
+        let Some(suggestion) = self.suggestions.get_mut(&key) else { return };
+        // What is told outweighs the end that other text in its place would mean.
+        suggestion.pending.take_if(|pending| pending.kind == Kind::Changed);
         self.settle(now, key);
         self.reject(now, key, reason, How::Reported, None);
     }

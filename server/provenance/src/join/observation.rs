@@ -123,6 +123,11 @@ impl Channel {
         matches!(self, Channel::NextEdit | Channel::Edit)
     }
 
+    /// Says whether it is shown only while the cursor stays.
+    pub(crate) fn is_at_cursor(self) -> bool {
+        matches!(self, Channel::Inline | Channel::Menu)
+    }
+
     /// Says whether the items of one answer exclude each other.
     pub(crate) fn has_alternatives(self) -> bool {
         matches!(self, Channel::Inline | Channel::Menu | Channel::Panel)

@@ -22,6 +22,8 @@ pub(super) struct Suggestion {
     pub(super) has_messages: bool,
     /// Its place was edited before it came: the editor may have dropped it.
     pub(super) is_late: bool,
+    /// The person went on elsewhere: no editor shows it any more.
+    pub(super) is_left: bool,
     /// `None` where the document can't be followed.
     pub(super) region: Option<Region>,
     /// The text in the region.
@@ -118,6 +120,7 @@ impl Suggestion {
             ids: Vec::new(),
             has_messages: false,
             is_late: false,
+            is_left: false,
             region: None,
             content: String::new(),
             shown: None,
@@ -136,6 +139,7 @@ impl Suggestion {
         self.request = request;
         self.ending = None;
         self.over = false;
+        self.is_left = false;
         self.taken_whole = false;
         // The place may begin later now; what was wanted there stays the whole text.
         if let (Some(new), Some(old)) = (region, &mut self.region) {
@@ -178,7 +182,7 @@ impl Suggestion {
             elsewhere: Vec::new(),
         };
         for step in steps {
-            let insertion = || (step.range, step.entry.inserted.clone());
+            let insertion = || step.entered.clone();
             match region.follow(&step.entry, &self.wanted) {
                 Touch::Outside => {
                     touched.elsewhere.push(insertion());

@@ -693,6 +693,39 @@ fn an_answer_that_came_late_is_accepted_with_doubt() {
 }
 
 #[test]
+fn a_text_that_the_person_had_left_is_accepted_with_doubt() {
+    check(
+        "open a\\nb\n ask 0:1\n offer - 0:1-0:1 .one()\n type 1:1 c\n edit 0:1-0:1 .one()\n end",
+        expect![[r#"
+        offered 1 at 0:1-0:1 ".one()"
+        accepted 1#1 Full Edit Inferred (edit_equals_left_suggestion 0.3) at 0:1-0:1 Some(".one()") of ".one()"
+    "#]],
+    );
+}
+
+#[test]
+fn an_insertion_described_at_another_place_is_found() {
+    // Difference of two texts: the line end that was there seems to be the first of the insertion.
+    let script = "open x\\nz\n ask 0:1\n offer a 0:1-0:1 \\n__y\n edit 1:0-1:0 __y\\n\n accept a\n edit 1:0-2:0\n end";
+    check(
+        script,
+        expect![[r#"
+            offered 1 at 0:1-0:1 "\n  y"
+            accepted 1#1 Full Both Observed at 0:1-0:1 Some("\n  y") of "\n  y"
+            rejected 1#2 Undone of #1 Inferred inverse_edit
+        "#]],
+    );
+    assert_eq!(entered(script), ["1:0-1:0   y\n"]);
+    check(
+        "open a\\nf()\\n\n ask 1:0\n offer - 1:0-1:0 f(1)\\n\n full a\\nf(1)\\nf()\\n\n end",
+        expect![[r#"
+        offered 1 at 1:0-1:0 "f(1)\n"
+        accepted 1#1 Full Edit Inferred (edit_equals_live_suggestion 0.8) at 1:0-1:0 Some("f(1)\n") of "f(1)\n"
+    "#]],
+    );
+}
+
+#[test]
 fn a_text_that_comes_with_the_next_question_proves_what_a_message_said() {
     check(
         "snapshot x\n ask 0:1\n offer a 0:1-0:1 .one()\n accept a\n snapshot x.one()\\ny\n ask 1:1\n offer b 1:1-1:1 .two()

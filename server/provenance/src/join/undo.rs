@@ -55,7 +55,14 @@ impl Whole {
 
 impl Joiner {
     /// Recognises the inverse of an act, or the act again. Returns whether the edit was one of both.
-    pub(super) fn taken_back(&mut self, now: Timestamp, uri: &str, steps: &[Step], whole: Option<Whole>) -> bool {
+    pub(super) fn taken_back(
+        &mut self,
+        now: Timestamp,
+        uri: &str,
+        before: &Text,
+        steps: &[Step],
+        whole: Option<Whole>,
+    ) -> bool {
         if let Some(whole) = &whole {
             // An act still waiting for its message must stand before it can be taken back.
             let waiting: Vec<u64> = self
@@ -70,7 +77,7 @@ impl Joiner {
         let Some(document) = self.documents.get_mut(uri) else { return false };
         if let Some(whole) = whole
             && let Some(done) =
-                document.undoable.iter_mut().rev().find(|done| done.is_inverse(&whole.entry, &whole.removed))
+                document.undoable.iter_mut().rev().find(|done| done.is_inverse(before, &whole.entry, &whole.removed))
         {
             done.undone = !done.undone;
             let done = done.clone();
@@ -143,9 +150,26 @@ impl Joiner {
 
 impl Done {
     /// Says whether an edit takes this act back; for one that was taken back, whether it brings it again.
-    fn is_inverse(&self, entry: &Entry, removed: &str) -> bool {
+    fn is_inverse(&self, before: &Text, entry: &Entry, removed: &str) -> bool {
         let (gone, come) = if self.undone { (&self.removed, &self.inserted) } else { (&self.inserted, &self.removed) };
-        entry.start == self.start && removed == gone && entry.inserted == *come
+        if entry.start == self.start {
+            return removed == gone && entry.inserted == *come;
+        }
+        // Text that repeats what is around it can be described as put, or taken, a little later.
+        match (gone.as_str(), come.as_str()) {
+            (text, "") if entry.inserted.is_empty() => self.is_turned(before, entry.start, text, removed),
+            ("", text) if removed.is_empty() => self.is_turned(before, entry.start, text, &entry.inserted),
+            _ => false,
+        }
+    }
+
+    /// Says whether `other` at `at` and `text` at this act's place are the same change.
+    fn is_turned(&self, before: &Text, at: usize, text: &str, other: &str) -> bool {
+        let Some(by) = at.checked_sub(self.start).filter(|by| *by <= text.len() && text.is_char_boundary(*by)) else {
+            return false;
+        };
+        let (front, back) = text.split_at(by);
+        other.strip_prefix(back) == Some(front) && before.slice(self.start..at) == front
     }
 
     /// Moves with an edit; false if the edit touched the act's text.

@@ -26,8 +26,11 @@ struct State {
 /// Reads an `aws/logInlineCompletionSessionResults`: what became of each item, told afterwards.
 pub(super) fn results(params: &RawValue) -> Vec<Observation> {
     let Ok(results) = serde_json::from_str::<Results>(params.get()) else { return Vec::new() };
-    let items = results.completion_session_result.into_iter();
+    // What was taken comes last: it ends the alternatives of which nothing was said.
+    let mut items: Vec<_> = results.completion_session_result.into_iter().collect();
+    items.sort_by_key(|(_, state)| state.accepted);
     items
+        .into_iter()
         .map(|(id, state)| match state {
             State { accepted: true, .. } => Observation::AcceptedExplicitly { id, whole: true },
             State { seen: true, .. } => Observation::RejectedExplicitly { id, reason: RejectReason::Dismissed },

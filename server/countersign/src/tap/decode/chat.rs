@@ -187,7 +187,11 @@ impl Chats {
     /// Takes a piece of a reply.
     pub(super) fn progress(&mut self, number: u64, value: &RawValue) {
         let Some(turn) = self.open.get_mut(&number) else { return };
-        let said: Said = serde_json::from_str(value.get()).unwrap_or_default();
+        let mut said: Said = serde_json::from_str(value.get()).unwrap_or_default();
+        // A body is all of the reply so far.
+        if let Some(body) = said.body.take().filter(|body| body.len() <= MAX_REPLY) {
+            turn.reply = body;
+        }
         turn.hear(said);
     }
 
@@ -195,12 +199,11 @@ impl Chats {
     pub(super) fn ended(&mut self, number: u64, result: Option<&RawValue>) -> Option<Turn> {
         let mut turn = self.open.remove(&number)?;
         let said: Option<Said> = result.and_then(|result| serde_json::from_str(result.get()).ok());
-        if let Some(said) = said {
-            let whole = said.body.clone();
-            turn.hear(said);
-            if let Some(whole) = whole {
-                turn.reply = whole;
+        if let Some(mut said) = said {
+            if let Some(body) = said.body.take().filter(|body| body.len() <= MAX_REPLY) {
+                turn.reply = body;
             }
+            turn.hear(said);
         }
         self.remember(&turn);
         Some(turn)

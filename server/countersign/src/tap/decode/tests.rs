@@ -221,3 +221,70 @@ fn what_is_no_json_rpc_is_said_to_be_unknown() {
         assert_eq!(seen, [Seen::Unknown], "{body}");
     }
 }
+
+mod servers;
+
+mod splits {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::tap::frame::{self, Frame};
+
+    const RECORDINGS: [&str; 3] = ["copilot-chat", "helix-gpt-completion-menu", "tabby-agent-jsonlines"];
+
+    /// The recording's bytes in order, one run for each change of the direction.
+    fn runs(name: &str) -> Vec<(Direction, Vec<u8>)> {
+        let path = format!("{}/../../tests/fixtures/wire/{name}.jsonl", env!("CARGO_MANIFEST_DIR"));
+        let mut runs: Vec<(Direction, Vec<u8>)> = Vec::new();
+        for line in std::fs::read_to_string(path).unwrap().lines() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let direction = match line["dir"].as_str() {
+                Some("c2s") => Direction::ToServer,
+                Some("s2c") => Direction::ToEditor,
+                _ => continue,
+            };
+            let bytes = format!("{}{}", line["header"].as_str().unwrap(), line["body"].as_str().unwrap());
+            match runs.last_mut() {
+                Some((last, run)) if *last == direction => run.extend(bytes.as_bytes()),
+                _ => runs.push((direction, bytes.into_bytes())),
+            }
+        }
+        runs
+    }
+
+    fn decode(runs: &[(Direction, Vec<u8>)], mut cut: impl FnMut(usize) -> usize) -> Vec<Seen> {
+        let mut decoder = Decoder::new();
+        let mut frames = [frame::Decoder::new(), frame::Decoder::new()];
+        let mut all = Vec::new();
+        for (direction, bytes) in runs {
+            let mut rest = bytes.as_slice();
+            while !rest.is_empty() {
+                let (now, later) = rest.split_at(cut(rest.len()).clamp(1, rest.len()));
+                let frames = &mut frames[usize::from(*direction == Direction::ToEditor)];
+                frames.push(now);
+                while let Some(frame) = frames.next_frame() {
+                    let Frame::Message(body) = frame else { panic!("{frame:?}") };
+                    all.extend(decoder.message(*direction, &body));
+                }
+                rest = later;
+            }
+        }
+        all.extend(decoder.finish());
+        all
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn any_split_of_the_bytes_tells_the_same(
+            name in proptest::sample::select(&RECORDINGS[..]),
+            cuts in proptest::collection::vec(1usize..3000, 1..50),
+        ) {
+            let runs = runs(name);
+            let whole = decode(&runs, |rest| rest);
+            prop_assert!(whole.len() > 5);
+            let mut cuts = cuts.into_iter().cycle();
+            prop_assert_eq!(decode(&runs, |_| cuts.next().unwrap()), whole);
+        }
+    }
+}
