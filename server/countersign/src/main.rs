@@ -17,6 +17,7 @@ mod policy;
 mod recorder;
 mod replay;
 mod shell;
+mod signals;
 mod tap;
 
 use std::process::ExitCode;

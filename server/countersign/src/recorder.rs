@@ -385,14 +385,15 @@ impl Worker {
                         tracing::error!("no randomness: a text was not kept");
                         ContentSlot::Absent { absent: Absent::Shed }
                     } else {
-                        let redacted = self.redactor.redact(&raw).text;
-                        let content = NewContent::new(name, redacted, &raw, salt, reason, &policy.tiers.policy);
+                        let redacted = self.redactor.redact(&raw);
+                        let content = NewContent::new(name, redacted.text, &raw, salt, reason, &policy.tiers.policy)
+                            .redacted(redacted.taken);
                         let slot = ContentSlot::Kept(content.commitment.clone());
                         contents.push(content);
                         slot
                     }
                 }
-                Err(absent) => ContentSlot::Absent { absent },
+                Err(absent) => ContentSlot::NotKept { absent, policy: policy.tiers.policy.clone() },
             };
             slots.insert(name, slot);
         }
