@@ -30,6 +30,7 @@ use serde_json::value::RawValue;
 
 pub(crate) use chat::{Prompt, Turn};
 pub(crate) use names::Names;
+use names::Program;
 
 /// So many requests without an answer are remembered; some servers never answer.
 const MAX_OPEN: usize = 1024;
@@ -183,8 +184,8 @@ impl Decoder {
         }
     }
 
-    /// Tells what has come to no end when the stream ends.
-    pub(crate) fn finish(&mut self) -> Vec<Seen> {
+    /// Takes the end of the stream: what is under way comes to no other end.
+    pub(crate) fn end(&mut self) -> Vec<Seen> {
         self.chats.give_up(true).into_iter().map(|turn| Seen::Replied(Box::new(turn))).collect()
     }
 
@@ -444,8 +445,12 @@ impl Decoder {
         let mut told = Vec::new();
         let mut model = None;
         let items = match kind {
-            Kind::Inline => result.and_then(lsp_inline::items),
-            Kind::Panel => result.and_then(lsp_inline::items),
+            Kind::Inline | Kind::Panel => result.and_then(lsp_inline::items).map(|answer| {
+                if answer.has_edits {
+                    told.push(Seen::NotFollowed("next_edit"));
+                }
+                answer.items
+            }),
             Kind::GetCompletions => result.and_then(copilot::items),
             Kind::Cody => result.and_then(cody::items),
             Kind::LlmLs(requested) => result.and_then(llm_ls::items).map(|(items, request_id)| {
@@ -470,6 +475,10 @@ impl Decoder {
         self.name(items.iter().flatten());
         let model = model.or(logged).or_else(|| self.configured.clone().filter(|_| !matches!(kind, Kind::NextEdit)));
         let (uri, channel) = (uri.clone(), kind.channel());
+        // Progress may be about something else than the answer.
+        if more && items.is_none() {
+            return told;
+        }
         told.push(Seen::Observed(match items {
             Some(items) => Observation::Answered(Answer { request, uri, channel, items, more, model }),
             None => Observation::Unanswered { request },

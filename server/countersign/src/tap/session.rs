@@ -174,9 +174,8 @@ impl Running {
         if missed > 0 {
             self.degraded(at, "overflow", None, None, missed);
         }
-        for seen in self.decoder.finish() {
-            self.seen(at, seen);
-        }
+        let last = self.decoder.end();
+        self.seen(at, last);
         self.observe(at, Observation::Ended);
         self.start();
         if self.heard > 0 && !self.is_unknown_told && !self.decoder.is_followed() {
@@ -195,32 +194,33 @@ impl Running {
             Frame::Malformed { .. } => return self.unseen(at, direction, "malformed_frame", 1),
             Frame::Oversized { .. } => return self.unseen(at, direction, "oversized_message", 1),
         };
-        for seen in self.decoder.message(direction, &body) {
-            self.seen(at, seen);
-        }
+        let seen = self.decoder.message(direction, &body);
+        self.seen(at, seen);
     }
 
-    fn seen(&mut self, at: Timestamp, seen: Seen) {
-        match seen {
-            Seen::Observed(observation) => self.observe(at, observation),
-            Seen::Named(names) => {
-                self.names = names;
-                if self.names.is_complete {
-                    self.start();
+    fn seen(&mut self, at: Timestamp, seen: Vec<Seen>) {
+        for seen in seen {
+            match seen {
+                Seen::Observed(observation) => self.observe(at, observation),
+                Seen::Named(names) => {
+                    self.names = names;
+                    if self.names.is_complete {
+                        self.start();
+                    }
                 }
+                Seen::Prompted(turn) => drop(self.prompted.insert(turn, at)),
+                Seen::Replied(turn) => {
+                    let asked = self.prompted.remove(&turn.number).unwrap_or(at);
+                    self.submitted(asked, *turn);
+                }
+                Seen::Taken(turn, observation) => {
+                    self.taking = Some(Rc::from(turn));
+                    self.observe(at, observation);
+                    self.taking = None;
+                }
+                Seen::NotFollowed(what) => self.degraded(at, "not_followed", Some(what.to_owned()), None, 1),
+                Seen::Unknown => self.unknown(at, 1),
             }
-            Seen::Prompted(turn) => drop(self.prompted.insert(turn, at)),
-            Seen::Replied(turn) => {
-                let asked = self.prompted.remove(&turn.number).unwrap_or(at);
-                self.submitted(asked, *turn);
-            }
-            Seen::Taken(turn, observation) => {
-                self.taking = Some(Rc::from(turn));
-                self.observe(at, observation);
-                self.taking = None;
-            }
-            Seen::NotFollowed(what) => self.degraded(at, "not_followed", Some(what.to_owned()), None, 1),
-            Seen::Unknown => self.unknown(at, 1),
         }
     }
 

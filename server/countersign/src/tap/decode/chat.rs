@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 /// So many turns are remembered for code that is taken from them later.
-const MAX_ENDED: usize = 64;
+const MAX_ENDED: usize = 32;
 /// So many turns are open at a time.
 const MAX_OPEN: usize = 32;
 /// So much of a reply is kept.

@@ -62,7 +62,9 @@ pub(super) fn of(value: &RawValue, name: Option<&str>) -> Vec<(String, Item)> {
     let versioned: Vec<_> = versioned.collect();
     let all = if versioned.is_empty() { edit.changes.into_iter().collect() } else { versioned };
     let flat = all.into_iter().flat_map(|(uri, edits)| edits.into_iter().map(move |edit| (uri.clone(), edit)));
-    flat.enumerate()
+    // What only deletes offers no text.
+    flat.filter(|(_, edit)| !edit.new_text.is_empty())
+        .enumerate()
         .map(|(i, (uri, edit))| {
             let id = name.map(|name| format!("{name}#{i}"));
             (uri, Item { id, text: edit.new_text, plain: None, range: Some(edit.range) })

@@ -145,12 +145,20 @@ pub(super) fn command(params: &RawValue) -> Option<Command> {
     serde_json::from_str(params.get()).ok()
 }
 
-/// Reads the items of an answer; `None` for what is no answer.
-pub(super) fn items(result: &RawValue) -> Option<Vec<Item>> {
+/// What an answer offers.
+pub(super) struct Items {
+    pub(super) items: Vec<Item>,
+    /// Some of it is descriptions of edits, which are not followed.
+    pub(super) has_edits: bool,
+}
+
+/// Reads an answer; `None` for what is none.
+pub(super) fn items(result: &RawValue) -> Option<Items> {
     let items = match serde_json::from_str::<Answer>(result.get()).ok()? {
         Answer::List { items } | Answer::Bare(items) => items,
     };
-    Some(items.into_iter().filter(|item| !item.is_inline_edit).map(item).collect())
+    let has_edits = items.iter().any(|item| item.is_inline_edit);
+    Some(Items { items: items.into_iter().filter(|item| !item.is_inline_edit).map(item).collect(), has_edits })
 }
 
 fn item(item: InlineItem) -> Item {

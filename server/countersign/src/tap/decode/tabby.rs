@@ -13,8 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::names::Program;
-use super::{Direction, Names, Seen, seen};
+use super::{Direction, Names, Program, Seen, seen};
 
 /// So many questions are open at a time; the older ones were cancelled.
 const MAX_QUESTIONS: usize = 4;

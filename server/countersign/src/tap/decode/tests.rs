@@ -269,7 +269,7 @@ mod splits {
                 rest = later;
             }
         }
-        all.extend(decoder.finish());
+        all.extend(decoder.end());
         all
     }
 

@@ -48,7 +48,7 @@ impl Stage {
                 }
             }
         }
-        for seen in self.decoder.finish() {
+        for seen in self.decoder.end() {
             self.seen(seen);
         }
         self.observe(Observation::Ended);
@@ -144,6 +144,7 @@ fn a_panels_items_come_as_progress() {
             r#"
             > {{"id":1,"method":"textDocument/copilotPanelCompletion","params":{{"textDocument":{{"uri":"file:///a"}},"position":{{"line":0,"character":1}},"partialResultToken":"panel-1","workDoneToken":"w"}}}}
             < {{"method":"$/progress","params":{{"token":"w","value":{{"kind":"begin"}}}}}}
+            < {{"method":"$/progress","params":{{"token":"panel-1","value":{{"kind":"begin"}}}}}}
             {}
             {}
             < {{"id":1,"result":{{"items":[]}}}}
@@ -296,6 +297,7 @@ fn amazon_q_tells_afterwards_what_became_of_each_item() {
             edit(0, 1, 1, ".one()"),
         ),
         expect![[r#"
+            NotFollowed("next_edit")
             offered 1 Inline ".one()" at 0:1-0:1
             offered 2 Inline ".two()" at 0:1-0:1
             offered 3 Inline ".four()" at 0:1-0:1
@@ -399,7 +401,7 @@ fn edits_of_commands_and_code_actions_are_offers() {
             < {{"id":1,"result":{{"capabilities":{{"textDocumentSync":2}}}}}}
             {OPEN}
             > {{"id":2,"method":"codeAction/resolve","params":{{"title":"Complete here","data":{{}}}}}}
-            < {{"id":2,"result":{{"title":"Complete here","edit":{{"changes":{{"file:///a":[{{"range":{{"start":{{"line":0,"character":0}},"end":{{"line":0,"character":1}}}},"newText":"a = 1 + 2"}}]}}}}}}}}
+            < {{"id":2,"result":{{"title":"Complete here","edit":{{"changes":{{"file:///a":[{{"range":{{"start":{{"line":0,"character":0}},"end":{{"line":0,"character":1}}}},"newText":"a = 1 + 2"}},{{"range":{{"start":{{"line":1,"character":0}},"end":{{"line":1,"character":1}}}},"newText":""}}]}}}}}}}}
             {}
             "#,
             edit(0, 0, 1, "a = 1 + 2"),
