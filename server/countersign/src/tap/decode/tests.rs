@@ -223,6 +223,7 @@ fn what_is_no_json_rpc_is_said_to_be_unknown() {
 }
 
 mod servers;
+mod shapes;
 
 mod splits {
     use proptest::prelude::*;
