@@ -27,6 +27,9 @@ fn planted_secrets_are_found_nowhere() {
     let text = of_type(&events, "suggestion.offered")[0]["content"]["output"].as_str().unwrap().to_owned();
     assert!(text.contains("[redacted:"), "the text was kept, without its secret: {text}");
 
+    let taken = of_type(&events, "suggestion.offered")[0]["data"]["content"]["output"]["redacted"].clone();
+    assert_eq!(taken[0]["bytes"], SECRET.len(), "{taken}");
+
     for secret in [SECRET, KEY] {
         assert!(!said.contains(secret), "our programs said it:\n{said}");
         for place in [world.home(), archive.clone()] {

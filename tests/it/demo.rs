@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use crate::support::World;
+use crate::support::{World, json_lines, of_type};
 
 #[test]
 fn the_demo_tells_the_whole_story_and_leaves_nothing_behind() {
@@ -43,7 +43,12 @@ fn the_demo_keeps_its_directory_when_asked() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let kept = entries(world.path()).into_iter().find(|name| name.starts_with("countersign-demo-")).unwrap();
     assert!(String::from_utf8(output.stdout).unwrap().contains(&kept));
-    assert!(world.path().join(kept).join("home/state/spool.db").exists());
+    // What was accepted a moment before the file was saved and closed is placed all the same.
+    let log =
+        world.countersign(["log", "--json"]).env("COUNTERSIGN_HOME", world.path().join(kept).join("home")).output();
+    let events = json_lines(&log.unwrap().stdout);
+    assert_eq!(of_type(&events, "suggestion.accepted").len(), 3);
+    assert_eq!(of_type(&events, "contribution.evidenced").len(), 3);
 }
 
 fn entries(dir: &Path) -> Vec<String> {

@@ -7,6 +7,7 @@ mod agents;
 mod canary;
 mod demo;
 mod editors;
+mod hook;
 mod house;
 mod lsp;
 mod replay;

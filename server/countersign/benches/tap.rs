@@ -1,7 +1,7 @@
-//! What the tap adds to a message: there and back through `cat`, with and without the tap around it.
+//! What the tap adds to a message: there and back through `cat`, alone, with a `cat` before and after
+//! it (the least that two more hops can cost), and with the tap around it.
 //!
-//! Budget: nobody may see it. Two pipes and two thread wakes more cost some ten microseconds; parsing
-//! happens beside. `cargo bench -p countersign --bench tap`.
+//! Budget: nobody may see it. Parsing happens beside. `cargo bench -p countersign --bench tap`.
 
 #![allow(missing_docs, reason = "a benchmark has no interface")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that can't run has no result")]
@@ -23,15 +23,29 @@ struct Echo {
     back: Vec<u8>,
 }
 
+/// What stands between us and the echo.
+#[derive(Clone, Copy)]
+enum Around {
+    Nothing,
+    Cat,
+    Tap,
+}
+
 impl Echo {
-    fn start(bytes: usize, tapped: bool) -> Echo {
+    fn start(bytes: usize, around: Around) -> Echo {
         let home = tempfile::tempdir().unwrap();
-        let mut command = if tapped {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
-            command.args(["tap", "--", "cat"]).env("COUNTERSIGN_HOME", home.path());
-            command
-        } else {
-            Command::new("cat")
+        let mut command = match around {
+            Around::Nothing => Command::new("cat"),
+            Around::Cat => {
+                let mut command = Command::new("sh");
+                command.args(["-c", "cat | cat | exec cat"]);
+                command
+            }
+            Around::Tap => {
+                let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+                command.args(["tap", "--", "cat"]).env("COUNTERSIGN_HOME", home.path());
+                command
+            }
         };
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
@@ -67,15 +81,22 @@ impl Drop for Echo {
 
 const SIZES: [usize; 3] = [100, 10_000, 1_000_000];
 
-/// The baseline.
+/// The floor: no hop more.
 #[divan::bench(args = SIZES)]
-fn plain(bencher: divan::Bencher<'_, '_>, bytes: usize) {
-    let mut echo = Echo::start(bytes, false);
+fn alone(bencher: divan::Bencher<'_, '_>, bytes: usize) {
+    let mut echo = Echo::start(bytes, Around::Nothing);
+    bencher.bench_local(|| echo.round_trip());
+}
+
+/// The baseline: two more hops that look at nothing.
+#[divan::bench(args = SIZES)]
+fn between_cats(bencher: divan::Bencher<'_, '_>, bytes: usize) {
+    let mut echo = Echo::start(bytes, Around::Cat);
     bencher.bench_local(|| echo.round_trip());
 }
 
 #[divan::bench(args = SIZES)]
 fn tapped(bencher: divan::Bencher<'_, '_>, bytes: usize) {
-    let mut echo = Echo::start(bytes, true);
+    let mut echo = Echo::start(bytes, Around::Tap);
     bencher.bench_local(|| echo.round_trip());
 }

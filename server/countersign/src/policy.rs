@@ -8,8 +8,47 @@ use std::path::{Path, PathBuf};
 
 use countersign_event::content::{Full, THRESHOLD_BYTES_DEFAULT, Tiers};
 use countersign_event::digest;
-use globset::{Glob, GlobSet, GlobSetBuilder};
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::Deserialize;
+
+/// What is sensitive where nobody says otherwise: authentication and permissions, identity and access
+/// management, network policy, credentials, pipelines, compliance. A user's or organisation's own list
+/// takes its place.
+const SENSITIVE_DEFAULT: [&str; 33] = [
+    "**/{auth,authn,authz,oauth,oauth2,sso,login,session,sessions}/**",
+    "**/{auth,authn,authz,oauth,oauth2,sso,login,session}.*",
+    "**/*{_auth,-auth,auth_,auth-,authentication,authorization,authorisation}*",
+    "**/{permission,permissions,rbac,acl,access_control,access-control}/**",
+    "**/{permission,permissions,rbac,acl,access_control,access-control}.*",
+    "**/iam/**",
+    "**/*iam*.{tf,json,yml,yaml}",
+    "**/{policy,policies}/**/*.{json,yml,yaml,rego}",
+    "**/{network,networking,firewall,security_group,security-group}/**",
+    "**/*{firewall,security_group,security-group,network_policy,networkpolicy,network-policy}*",
+    "**/{nginx,haproxy,envoy}*.{conf,cfg,yml,yaml}",
+    "**/*ingress*.{yml,yaml}",
+    "**/.env",
+    "**/.env.*",
+    "**/{secret,secrets,credential,credentials,vault,keys}/**",
+    "**/*{secret,credential,password,passwd}*",
+    "**/*.{pem,key,p12,pfx,jks,keystore}",
+    "**/{crypto,cryptography,encryption}/**",
+    "**/*{crypto,encryption}*",
+    "**/.github/workflows/**",
+    "**/.github/actions/**",
+    "**/.gitlab-ci.yml",
+    "**/.gitlab/ci/**",
+    "**/{Jenkinsfile,Jenkinsfile.*}",
+    "**/.circleci/**",
+    "**/.buildkite/**",
+    "**/{azure-pipelines,bitbucket-pipelines,cloudbuild}.{yml,yaml}",
+    "**/.drone.yml",
+    "**/{compliance,audit,gdpr,hipaa,pci,sox}/**",
+    "**/*{gdpr,hipaa,pci_dss,audit_log,auditlog}*",
+    "**/.npmrc",
+    "**/.netrc",
+    "**/.countersign/**",
+];
 
 /// Where a repository keeps its policy.
 const REPOSITORY_FILE: &str = ".countersign/policy.toml";
@@ -44,8 +83,7 @@ struct RawTiers {
 
 #[derive(Deserialize, Default)]
 struct RawSensitive {
-    #[serde(default)]
-    paths: Vec<String>,
+    paths: Option<Vec<String>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -107,8 +145,10 @@ impl Policy {
             None => own.capture.off.unwrap_or(false),
         };
         let mut builder = GlobSetBuilder::new();
-        for pattern in user.sensitive.paths.iter().chain(&own.sensitive.paths) {
-            match Glob::new(pattern) {
+        let own_list = own.sensitive.paths.unwrap_or_default();
+        let list = user.sensitive.paths.unwrap_or_else(|| SENSITIVE_DEFAULT.map(str::to_owned).to_vec());
+        for pattern in list.iter().chain(&own_list) {
+            match GlobBuilder::new(pattern).case_insensitive(true).build() {
                 Ok(glob) => {
                     builder.add(glob);
                 }
@@ -157,6 +197,48 @@ mod tests {
         assert!(policy.is_sensitive("src/auth/login.py"));
         assert!(policy.is_sensitive("main.tf"));
         assert!(!policy.is_sensitive("src/author.py"));
+    }
+
+    #[test]
+    fn a_list_of_ones_own_takes_the_place_of_the_defaults_and_a_repository_only_adds() {
+        let both = policy("[sensitive]\npaths = ['*.tf']", "[sensitive]\npaths = ['billing/**']");
+        assert!(both.is_sensitive("main.tf") && both.is_sensitive("billing/a.py"));
+        assert!(!both.is_sensitive("src/auth/login.py"));
+        assert!(policy("", "[sensitive]\npaths = ['billing/**']").is_sensitive("src/auth/login.py"));
+    }
+
+    #[test]
+    fn what_touches_access_networks_credentials_pipelines_and_compliance_is_sensitive_by_default() {
+        let policy = policy("", "");
+        for path in [
+            "src/auth/login.py",
+            "app/middleware/authentication.ts",
+            "server/user_auth.go",
+            "lib/rbac/roles.rb",
+            "infra/iam/roles.tf",
+            "infra/ci-iam.json",
+            "k8s/NetworkPolicy.yaml",
+            "deploy/nginx.conf",
+            "infra/security_group.tf",
+            ".env",
+            "service/.env.production",
+            "config/secrets/prod.yml",
+            "src/password_reset.py",
+            "certs/server.pem",
+            "src/crypto/aes.rs",
+            ".github/workflows/release.yml",
+            ".gitlab-ci.yml",
+            "Jenkinsfile",
+            "src/compliance/report.py",
+            "src/gdpr_export.py",
+        ] {
+            assert!(policy.is_sensitive(path), "{path}");
+        }
+        for path in
+            ["src/author.py", "src/main.rs", "docs/readme.md", "src/keyboard.ts", "src/monkey.py", "src/diagram.py"]
+        {
+            assert!(!policy.is_sensitive(path), "{path}");
+        }
     }
 
     #[test]

@@ -198,12 +198,13 @@ impl Drop for Background {
 /// Hands out the events of a collector's archive in order, a line each, with `chain` wrapped with
 /// address and hash.
 pub(crate) fn read_events(
+    shell: &Shell,
     url: &str,
     token_file: Option<&Path>,
     chain: bool,
     mut out: impl FnMut(&str) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let client = asking(url, token_file)?;
+    let client = asking(shell, url, token_file)?;
     let mut after = 0;
     loop {
         let question = format!("/v1/events?after={after}&chain={}", u8::from(chain));
@@ -219,12 +220,13 @@ pub(crate) fn read_events(
 }
 
 /// Makes a client that asks questions, not one that sends.
-pub(crate) fn asking(url: &str, token_file: Option<&Path>) -> Result<Client, Failure> {
+pub(crate) fn asking(shell: &Shell, url: &str, token_file: Option<&Path>) -> Result<Client, Failure> {
     let Some(token_file) = token_file else {
         return Err(Failure::usage("a collector answers nobody without a token")
             .hint("give --token-file FILE; `countersign collect token` makes one"));
     };
-    Client::new(&Target { url: url.to_owned(), token_file: token_file.to_owned(), ca_file: None }, Stop::never())
+    let ca_file = shell.config.ca_file.value.clone();
+    Client::new(&Target { url: url.to_owned(), token_file: token_file.to_owned(), ca_file }, Stop::never())
 }
 
 /// Says why a question was not answered.

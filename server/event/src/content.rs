@@ -12,9 +12,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{hex, sha256_parts};
 use crate::facts::Absent;
+use crate::redact::Redaction;
 
 /// One content is at most this many bytes; the rest is cut off and said so.
 pub const CONTENT_BYTES_MAX: usize = 1 << 20;
+
+/// An event stays light: of a text with more secrets than this only the first are listed.
+pub const REDACTIONS_MAX: usize = 8;
 
 /// Outputs of more than this many bytes are kept, unless policy says otherwise (design, section 4).
 pub const THRESHOLD_BYTES_DEFAULT: u64 = 1024;
@@ -66,7 +70,14 @@ pub type Contents = BTreeMap<ContentName, ContentSlot>;
 pub enum ContentSlot {
     /// It was kept.
     Kept(Commitment),
-    /// It was not.
+    /// Policy decided not to keep it.
+    NotKept {
+        /// Why.
+        absent: Absent,
+        /// The version of the policy that decided.
+        policy: String,
+    },
+    /// There was nothing to decide about.
     Absent {
         /// Why.
         absent: Absent,
@@ -90,6 +101,9 @@ pub struct Commitment {
     /// `truncated` where the text was longer than one content may be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absent: Option<Absent>,
+    /// What was taken out of it, each with kind, length and keyed hash; at most [`REDACTIONS_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redacted: Vec<Redaction>,
 }
 
 /// Why a text was kept.
@@ -200,8 +214,16 @@ impl NewContent {
             reason,
             policy: policy.to_owned(),
             absent,
+            redacted: Vec::new(),
         };
         NewContent { name, text, salt, commitment }
+    }
+
+    /// Says in the commitment what was taken out of the text.
+    pub fn redacted(mut self, mut taken: Vec<Redaction>) -> Self {
+        taken.truncate(REDACTIONS_MAX);
+        self.commitment.redacted = taken;
+        self
     }
 }
 

@@ -5,6 +5,8 @@
 //! It must never let a found secret through, never change a text without secrets, and never
 //! change its own output again.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::digest;
@@ -23,6 +25,19 @@ pub struct Redacted {
     pub text: String,
     /// How many marks were set.
     pub count: usize,
+    /// What each mark stands for, in the order they were set.
+    pub taken: Vec<Redaction>,
+}
+
+/// What is known of a secret that was taken out: enough to recognise it, nothing to guess it by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Redaction {
+    /// The kind, as the detector names it.
+    pub kind: String,
+    /// Bytes that were taken out.
+    pub bytes: u64,
+    /// The keyed hash of the mark, 8 hexadecimal digits.
+    pub hash: String,
 }
 
 /// Hiding one secret can uncover another that its neighbour covered; each pass removes text, so a
@@ -39,7 +54,7 @@ impl Redactor {
     ///
     /// Idempotent; a text without secrets comes back as it was.
     pub fn redact(&self, text: &str) -> Redacted {
-        let mut redacted = Redacted { text: text.to_owned(), count: 0 };
+        let mut redacted = Redacted { text: text.to_owned(), count: 0, taken: Vec::new() };
         for _ in 0..PASSES_MAX {
             let secrets = Detector::shared().find(&redacted.text);
             if secrets.is_empty() {
@@ -49,7 +64,10 @@ impl Redactor {
             let mut copied = 0;
             for secret in &secrets {
                 out.push_str(&redacted.text[copied..secret.range.start]);
-                out.push_str(&self.mark(secret.kind, &redacted.text[secret.range.clone()]));
+                let hidden = &redacted.text[secret.range.clone()];
+                let (kind, bytes) = (secret.kind.to_owned(), hidden.len() as u64);
+                redacted.taken.push(Redaction { kind, bytes, hash: self.hash(hidden) });
+                out.push_str(&self.mark(secret.kind, hidden));
                 copied = secret.range.end;
             }
             out.push_str(&redacted.text[copied..]);
@@ -109,8 +127,11 @@ impl Redactor {
     }
 
     fn mark(&self, kind: &str, secret: &str) -> String {
-        let hash = digest::keyed(&self.key, secret.as_bytes());
-        format!("[redacted:{kind}:{}]", digest::hex(&hash[..4]))
+        format!("[redacted:{kind}:{}]", self.hash(secret))
+    }
+
+    fn hash(&self, secret: &str) -> String {
+        digest::hex(&digest::keyed(&self.key, secret.as_bytes())[..4])
     }
 }
 

@@ -16,6 +16,7 @@ use countersign_event::content::{Commitment, ContentName, ContentSlot, Contents,
 use countersign_event::facts::*;
 use countersign_event::payload::suggestion::*;
 use countersign_event::payload::*;
+use countersign_event::redact::Redaction;
 use countersign_event::{Event, EventBytes, Timestamp};
 use uuid::Uuid;
 
@@ -56,6 +57,7 @@ fn the_json_schema_on_disk_is_the_schema_of_the_types() {
 fn a_light_event_stays_light() {
     let model = Fact::observed(Model { requested: Some("gpt-41-copilot".into()), ..Model::default() })
         .without(Absent::NotOnWire);
+    let not_kept = ContentSlot::NotKept { absent: Absent::BelowThreshold, policy: "default".into() };
     for mut payload in samples() {
         let (fact, path) = match &mut payload {
             Payload::SuggestionOffered(data) => {
@@ -78,8 +80,8 @@ fn a_light_event_stays_light() {
         let place = payload.place_mut().unwrap();
         (place.change, place.sensitivity) = (None, None);
         let slots = payload.contents_mut().unwrap();
-        slots.retain(|&name, _| name != ContentName::Reasoning);
-        slots.values_mut().for_each(|slot| *slot = ContentSlot::Absent { absent: Absent::BelowThreshold });
+        slots.retain(|name, _| ![ContentName::Reasoning, ContentName::Person].contains(name));
+        slots.values_mut().for_each(|slot| *slot = not_kept.clone());
         let bound = if matches!(payload, Payload::SuggestionAccepted(_)) { 1_500 } else { 1_200 };
         let event = event(payload).to_bytes();
         let size = event.as_bytes().len();
@@ -193,9 +195,14 @@ fn samples() -> Vec<Payload> {
                     reason: KeepReason::Threshold,
                     policy: "default".into(),
                     absent: None,
+                    redacted: vec![Redaction { kind: "github_token".into(), bytes: 40, hash: "1f2e3d4c".into() }],
                 }),
             ),
             (ContentName::Reasoning, ContentSlot::Absent { absent: Absent::NotOnWire }),
+            (
+                ContentName::Person,
+                ContentSlot::NotKept { absent: Absent::BelowThreshold, policy: "3f2c9a1b77d0".into() },
+            ),
         ])
     };
     let circumstances = || Circumstances {

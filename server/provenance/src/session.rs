@@ -192,6 +192,8 @@ pub struct BulkInsertion {
 pub struct Session {
     key: [u8; 32],
     documents: HashMap<String, Document>,
+    /// Closed while an insertion was unexplained: the act may still come.
+    closing: HashMap<String, Document>,
     waiting: Vec<Waiting>,
     is_polling: bool,
 }
@@ -199,7 +201,7 @@ pub struct Session {
 impl Session {
     /// Begins without documents. The key is the device's for digests of entered text.
     pub fn new(key: [u8; 32]) -> Self {
-        Session { key, documents: HashMap::new(), waiting: Vec::new(), is_polling: false }
+        Session { key, documents: HashMap::new(), closing: HashMap::new(), waiting: Vec::new(), is_polling: false }
     }
 
     /// Takes one event at the time it came, and says what is to be done. Never fails: what does not
@@ -221,6 +223,9 @@ impl Session {
             Event::Closed { uri } => {
                 if let Some(mut document) = self.documents.remove(&uri) {
                     document.measure_all(&uri, Moment::Close, &mut effects);
+                    if document.is_pending() {
+                        self.closing.insert(uri, document);
+                    }
                 }
             }
             Event::Entered(acceptance) => self.enter(acceptance, now, &mut effects),
@@ -256,6 +261,11 @@ impl Session {
         self.documents.get(uri).is_some_and(|document| document.is_synchronised())
     }
 
+    /// Says whether an act in this document can still be placed: it is open, or was closed a moment ago.
+    pub fn follows(&self, uri: &str) -> bool {
+        self.documents.contains_key(uri) || self.closing.contains_key(uri)
+    }
+
     /// Returns a document's language identifier.
     pub fn language(&self, uri: &str) -> Option<&str> {
         self.documents.get(uri).map(|document| &document.language[..])
@@ -275,7 +285,7 @@ impl Session {
         known: Vec<Snapshot>,
         effects: &mut Vec<Effect>,
     ) {
-        let before = self.documents.remove(&uri);
+        let before = self.documents.remove(&uri).or(self.closing.remove(&uri));
         let document = Document::open(language, version, text, before, &known);
         if document.spans.iter().any(|(_, origin)| *origin != Origin::Unknown) {
             effects.push(Effect::AttributionChanged { uri: uri.clone() });
@@ -329,7 +339,8 @@ impl Session {
             return;
         }
         let mut waiting = Waiting::new(acceptance, now);
-        if let Some(document) = self.documents.get_mut(&waiting.acceptance.uri)
+        let uri = &waiting.acceptance.uri;
+        if let Some(document) = self.documents.get_mut(uri).or(self.closing.get_mut(uri))
             && document.is_synchronised()
         {
             if document.has_act(&waiting.acceptance) {
@@ -341,19 +352,21 @@ impl Session {
     }
 
     fn pass_time(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        let documents = &mut self.documents;
+        let (documents, closing) = (&mut self.documents, &mut self.closing);
         self.waiting.retain_mut(|waiting| {
             let is_over = waiting.is_done() || now.millis_since(waiting.since) > EXPLAINED_WITHIN_MS;
             if is_over {
-                waiting.end(documents.get_mut(&waiting.acceptance.uri), effects);
+                let uri = &waiting.acceptance.uri;
+                waiting.end(documents.get_mut(uri).or(closing.get_mut(uri)), effects);
             }
             !is_over
         });
         let mut is_pending = false;
-        for (uri, document) in documents.iter_mut() {
+        for (uri, document) in documents.iter_mut().chain(closing.iter_mut()) {
             document.pass_time(uri, now, effects);
             is_pending |= document.is_pending();
         }
+        closing.retain(|_, document| document.is_pending());
         if is_pending != self.is_polling {
             self.is_polling = is_pending;
             effects.push(Effect::PollSpool(is_pending));

@@ -100,7 +100,9 @@ impl Story {
             }
             _ => {}
         }
-        for fact in FACTS {
+        // By which way another observer saw it says nothing about the way it came.
+        let is_second_hand = |fact: &str| noun == "contribution.evidenced" && fact == "path";
+        for fact in FACTS.into_iter().filter(|fact| !is_second_hand(fact)) {
             if let Some(later) = data.get(fact) {
                 merge(self.facts.entry(fact).or_insert(Value::Null), later);
             }
@@ -302,6 +304,15 @@ mod tests {
         );
         assert_eq!(told["prompt"], json!({"absent": "not_on_wire"}));
         assert_eq!(told["evidence"][0]["saw"], "model_named");
+    }
+
+    #[test]
+    fn the_way_of_a_second_observer_is_evidence_and_no_contradiction() {
+        let seen = json!({"how": "observed", "contribution": "c", "saw": "entered_buffer", "place": {},
+            "path": {"tool": "countersign-lsp", "kind": "ide", "transport": "edits", "how": "observed"}});
+        let told = tell("c", &[offered(), event(2, "contribution.evidenced", seen)]).unwrap();
+        assert_eq!(told["path"], tell("c", &[offered()]).unwrap()["path"]);
+        assert_eq!(told["evidence"][0]["path"]["tool"], "countersign-lsp");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::cli::{CollectArgs, CollectCommand, TokenArgs};
 use crate::error::Failure;
+use crate::signals;
 
 /// Runs `countersign collect`.
 pub(crate) fn run(args: &CollectArgs) -> Result<ExitCode, Failure> {
@@ -19,7 +20,14 @@ pub(crate) fn run(args: &CollectArgs) -> Result<ExitCode, Failure> {
     let Some(data) = &args.data else { return Err(Failure::usage("--data DIR is needed")) };
     let listen = Listen { address: args.listen, tls: args.tls_cert.clone().zip(args.tls_key.clone()) };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve::serve(data, listen, announce, end())).map_err(failed)?;
+    runtime.block_on(async {
+        // Before anybody is told that we are there.
+        let asked_to_end = signals::caught()?;
+        let end = async move {
+            asked_to_end.await;
+        };
+        serve::serve(data, listen, announce, end).await.map_err(failed)
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -28,24 +36,6 @@ fn announce(url: &str) {
     let mut out = std::io::stdout().lock();
     // Nobody need read it.
     let _ = writeln!(out, "{}", json!({ "listening": url })).and_then(|()| out.flush());
-}
-
-/// Is done when somebody asks us to end.
-async fn end() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }
 
 fn failed(error: ServeError) -> Failure {

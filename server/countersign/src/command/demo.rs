@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Runs `countersign demo`.
 pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let ground = Ground::prepare(args.keep)?;
-    ground.clean_up_on_ctrl_c()?;
+    ground.clean_up_on_signals()?;
     let mut story = Story::begin(&ground)?;
     story.play()?;
     let story = story.end()?;

@@ -26,7 +26,7 @@ pub(crate) fn run(args: &LogArgs, shell: &Shell) -> Result<ExitCode, Failure> {
     let filter = Filter::new(args)?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     match &args.archive {
-        Some(place) => archive(place, args, &filter, &mut out)?,
+        Some(place) => archive(place, args, shell, &filter, &mut out)?,
         None => spool(args, shell, &filter, &mut out)?,
     }
     out.flush()?;
@@ -65,13 +65,13 @@ fn spool(args: &LogArgs, shell: &Shell, filter: &Filter, out: &mut impl Write) -
     }
 }
 
-fn archive(place: &str, args: &LogArgs, filter: &Filter, out: &mut impl Write) -> Result<(), Failure> {
+fn archive(place: &str, args: &LogArgs, shell: &Shell, filter: &Filter, out: &mut impl Write) -> Result<(), Failure> {
     if args.content {
         return Err(Failure::usage("an archive's texts are sealed; --content reads the local spool only")
             .hint("`countersign trace --from URL --purpose … --ticket …` shows texts to a responder"));
     }
     if place.starts_with("http://") || place.starts_with("https://") {
-        return crate::replay::read_events(place, args.token_file.as_deref(), args.chain, |line| {
+        return crate::replay::read_events(shell, place, args.token_file.as_deref(), args.chain, |line| {
             print_archived(line, args, filter, out)
         });
     }
@@ -126,6 +126,16 @@ fn with_content(reader: &Reader, stored: &Stored) -> Result<String, Failure> {
     for (name, state) in reader.contents_of(id)? {
         if let ContentState::Ok { text, .. } = state {
             content.insert(name.as_str().to_owned(), Value::String(text));
+        }
+    }
+    if event.get("type").is_some_and(|name| name == "dev.countersign.edit.applied.v1") {
+        // Where there was no file there is no slot: that is known, and said.
+        for name in ["before", "after"] {
+            let known =
+                event.get("data").is_some_and(|data| data["how"] != "inferred" && data["content"][name].is_null());
+            if known {
+                content.entry(name).or_insert(Value::Null);
+            }
         }
     }
     event.insert("content".to_owned(), Value::Object(content));

@@ -63,7 +63,7 @@ fn answer(args: &TraceArgs, shell: &Shell, asked: &Asked) -> Result<Answer, Fail
         (None, Some(resolved)) => local::tell(&shell.paths.state, &resolved),
         (None, None) => local::by_place(&shell.paths.state, asked),
         (Some(url), resolved) => {
-            let archive = Archive { client: asking(url, args.token_file.as_deref())?, url, texts: texts(args) };
+            let archive = Archive { client: asking(shell, url, args.token_file.as_deref())?, url, texts: texts(args) };
             match resolved {
                 Some(resolved) => archive.by_id(&resolved),
                 None => archive.by_path(asked, args.repository.as_deref()),

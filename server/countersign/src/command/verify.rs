@@ -22,11 +22,14 @@ pub(crate) fn run(args: &VerifyArgs, shell: &Shell) -> Result<ExitCode, Failure>
     if args.json {
         writeln!(out, "{report}")?;
     } else if holds {
-        writeln!(
-            out,
-            "holds: {} events, {} signed heads, contents {}",
-            report["events"], report["heads"], report["contents"]
-        )?;
+        let contents: Vec<String> = report["contents"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(_, count)| **count != 0)
+            .map(|(state, count)| format!(", {count} texts {state}"))
+            .collect();
+        writeln!(out, "holds: {} events, {} signed heads{}", report["events"], report["heads"], contents.concat())?;
     } else {
         writeln!(
             out,

@@ -5,33 +5,34 @@
 //! It must never wait for the disk, for git or for the editor's answer. What takes time runs in threads
 //! that answer through the same mailbox.
 
+mod answers;
+mod hints;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use countersign_event::facts::{self as event_facts, IntegrationPath, PathKind, Place, Position, Transport};
-use countersign_event::payload::{capture, finding};
-use countersign_event::{Fact, How, Payload, Timestamp};
+use countersign_event::facts::{self as event_facts, IntegrationPath, PathKind, Place, Transport};
+use countersign_event::payload::capture;
+use countersign_event::{Fact, How, Payload};
 use countersign_provenance::session::{self, Acceptance, Effect, Session, Snapshot};
-use countersign_provenance::spans::{ContributionId, Origin, Spans};
+use countersign_provenance::spans::Spans;
 use countersign_provenance::text::{Change, Encoding, Text};
 use countersign_risk::Language;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::client::Client;
-use super::diagnostics::{Findings, Notice, Shown};
+use super::diagnostics::{Notice, Shown};
 use super::effects;
-use super::event::{Ask, Ending, Event, Known, Lost};
+use super::event::{Ending, Event, Known, Lost};
 use super::hello::Hello;
-use super::hover::Point;
 use super::mailbox::{Inbox, Mailbox};
-use super::protocol::{Attribution, Facts, Span, Status, Suggestion};
-use super::rules::{Job, Rules};
+use super::protocol::{Facts, Status, Suggestion};
+use super::rules::Rules;
 use super::spool_watch::{Act, SpoolWatch};
 use super::suggestions::{Setting, Suggestions};
 use super::{sys, wire};
-use crate::pause::{self, Pause};
 use crate::recorder::{Record, Recorder, SavedText, snapshot_path};
 use crate::replay::{self, Background};
 use crate::shell::{Shell, now};
@@ -40,6 +41,9 @@ use crate::shell::{Shell, now};
 const REMEMBER: Duration = Duration::from_millis(250);
 /// How long the editor may take to answer a question of ours.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// What was inserted a moment before the end may still be explained by another observer; so long the
+/// end waits for that, and only then.
+const LAST_WORDS: Duration = Duration::from_millis(300);
 /// How long the end may take.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// A change of more than this is handled aside from the reader.
@@ -81,6 +85,7 @@ pub(crate) struct Actor {
     polling: bool,
     look_again: Option<Instant>,
     last_status: Option<Status>,
+    ending: Option<(Ending, Instant)>,
 }
 
 /// What is there once we may touch the disk: after the answer to `initialize`.
@@ -135,12 +140,19 @@ impl Actor {
             polling: false,
             look_again: None,
             last_status: None,
+            ending: None,
         }
     }
 
     /// Handles events until the end.
     pub(crate) async fn run(mut self, mut inbox: Inbox<Event>) {
         loop {
+            if let Some((_, until)) = self.ending
+                && (!self.polling || Instant::now() >= until)
+                && let Some((ending, _)) = self.ending.take()
+            {
+                return self.end(ending).await;
+            }
             let wait = self.wait();
             let event = match tokio::time::timeout(wait, inbox.next()).await {
                 Ok(Some(event)) => event,
@@ -148,7 +160,11 @@ impl Actor {
                 Err(_) => Event::Tick,
             };
             let event = match event {
-                Event::End(ending) => return self.end(ending).await,
+                Event::End(ending) => {
+                    self.guard(Actor::close_all);
+                    self.ending.get_or_insert((ending, Instant::now() + LAST_WORDS));
+                    continue;
+                }
                 Event::Opened(document) => {
                     let known = self.remember(&document).await;
                     self.guard(|actor| tokio::task::block_in_place(|| actor.opened(document, known)));
@@ -176,6 +192,9 @@ impl Actor {
     }
 
     fn wait(&self) -> Duration {
+        if let Some((_, until)) = self.ending {
+            return until.saturating_duration_since(Instant::now());
+        }
         let tick = match (self.polling, self.documents.is_empty()) {
             (true, _) => TICK_BUSY,
             (false, false) => TICK_IDLE,
@@ -516,7 +535,7 @@ impl Actor {
 
     fn acts(&mut self, acts: Vec<Act>) {
         for Act { acceptance, facts } in acts {
-            if self.documents.contains_key(&acceptance.uri) {
+            if self.house().session.follows(&acceptance.uri) {
                 self.entered(acceptance, facts);
             }
         }
@@ -529,246 +548,6 @@ impl Actor {
         }
         self.known.entry(acceptance.contribution.as_str().to_owned()).or_default().facts = Some(facts);
         self.session(session::Event::Entered(acceptance));
-    }
-
-    // Questions
-
-    fn answer(&mut self, ask: Ask) {
-        // Whoever asked may be gone: then nobody needs the answer.
-        match ask {
-            Ask::Hover(document, position, reply) => drop(reply.send(self.point(&document.uri, position))),
-            Ask::Attribution(document, reply) => drop(reply.send(self.attribution(&document.uri))),
-            Ask::Contribution(id, reply) => drop(reply.send(self.known_of(&id))),
-            Ask::Status(reply) => drop(reply.send(self.status())),
-            Ask::Pause(params, reply) => {
-                let since = now();
-                let ms = params.minutes.map(|minutes| i64::from(minutes) * 60_000);
-                let until = ms.map(|ms| Timestamp::from_millis(since.as_millis().saturating_add(ms)));
-                let state = self.shell.paths.state.clone();
-                let recorder = self.house().recorder.clone();
-                let begin = || pause::begin(&state, &recorder, &Pause { since, until }, "editor");
-                if let Err(error) = tokio::task::block_in_place(begin) {
-                    tracing::error!("{}", error.message());
-                }
-                self.tell_status();
-                drop(reply.send(self.status()));
-            }
-            Ask::Resume(reply) => {
-                let state = self.shell.paths.state.clone();
-                let recorder = self.house().recorder.clone();
-                if let Err(error) = tokio::task::block_in_place(|| pause::end(&state, &recorder, "editor")) {
-                    tracing::error!("{}", error.message());
-                }
-                self.tell_status();
-                drop(reply.send(self.status()));
-            }
-        }
-    }
-
-    fn point(&mut self, uri: &str, position: Position) -> Option<Point> {
-        let encoding = self.encoding();
-        let uri = self.named(uri)?;
-        let session = &self.house.as_ref()?.session;
-        if !session.is_synchronised(&uri) {
-            return None;
-        }
-        let (text, spans) = (session.text(&uri)?, session.spans(&uri)?);
-        let byte = text.byte_at(position, encoding).ok()?;
-        let (range, origin) = spans.within(byte..byte + 1).next()?;
-        let Origin::Ai(contribution) = origin else { return None };
-        // The whole span, not only this byte of it.
-        let range = spans.iter().map(|(span, _)| span).find(|span| span.contains(&range.start))?;
-        let contribution = contribution.as_str().to_owned();
-        let range = positions(text, range, encoding);
-        let known = self.known_of(&contribution);
-        Some(Point { contribution, range, known })
-    }
-
-    /// Finds an open document by a URI in which the protocol's types demanded more escapes.
-    fn named(&self, uri: &str) -> Option<String> {
-        if self.documents.contains_key(uri) {
-            return Some(uri.to_owned());
-        }
-        self.documents.keys().find(|key| super::order::escape(key) == uri).cloned()
-    }
-
-    fn attribution(&self, uri: &str) -> Option<Attribution> {
-        let document = self.documents.get(uri)?;
-        let encoding = self.encoding();
-        let session = &self.house.as_ref()?.session;
-        let synchronised = session.is_synchronised(uri);
-        let (text, spans) = (session.text(uri)?, session.spans(uri)?);
-        let span = |(range, origin): (std::ops::Range<usize>, &Origin)| {
-            let (origin, contribution) = match origin {
-                Origin::Human => ("human", None),
-                Origin::Unknown => ("unknown", None),
-                Origin::Ai(contribution) => ("ai", Some(contribution.as_str().to_owned())),
-            };
-            Span { range: positions(text, range, encoding), origin: origin.to_owned(), contribution }
-        };
-        let spans = if synchronised { spans.iter().map(span).collect() } else { Vec::new() };
-        Some(Attribution { version: Some(document.version), synchronised, spans })
-    }
-
-    fn known_of(&self, contribution: &str) -> Known {
-        let id = ContributionId::new(contribution);
-        let known = self.known.get(contribution);
-        let surviving = self.house.as_ref().map(|house| {
-            let bytes = |uri: &String| house.session.spans(uri).map_or(0, |spans| spans.bytes_of(&id));
-            self.documents.keys().map(bytes).sum::<usize>() as u64
-        });
-        Known {
-            facts: known.and_then(|known| known.facts.clone()),
-            accepted_bytes: known.and_then(|known| known.accepted_bytes),
-            surviving_bytes: surviving.filter(|bytes| *bytes > 0),
-        }
-    }
-
-    fn paused(&self) -> Option<Pause> {
-        pause::current(&self.shell.paths.state, now())
-    }
-
-    fn status(&self) -> Status {
-        let paused = self.paused();
-        let mut unsynchronised: Vec<String> = match &self.house {
-            Some(house) => self.documents.keys().filter(|uri| !house.session.is_synchronised(uri)).cloned().collect(),
-            None => Vec::new(),
-        };
-        unsynchronised.sort();
-        let problem = self.house.as_ref().and_then(|house| house.recorder.problem());
-        let state = match (&paused, &problem, unsynchronised.is_empty()) {
-            (Some(_), ..) => "paused",
-            (None, None, true) => "recording",
-            _ => "degraded",
-        };
-        Status {
-            state: state.to_owned(),
-            until: paused.and_then(|pause| pause.until),
-            problem,
-            unsynchronised,
-            documents: u32::try_from(self.documents.len()).unwrap_or(u32::MAX),
-        }
-    }
-
-    /// Tells the editor when something about the status changed.
-    fn tell_status(&mut self) {
-        if !self.initialized {
-            return;
-        }
-        let status = self.status();
-        let told = Status { documents: 0, ..status.clone() };
-        let is_news = match &self.last_status {
-            Some(last) => *last != told,
-            None => told.state != "recording",
-        };
-        if is_news {
-            self.client.notify("countersign/statusChanged", status);
-            self.last_status = Some(told);
-        }
-    }
-
-    // Findings
-
-    /// Has the rules look at a document's text, if an AI wrote some of it.
-    fn look(&mut self, uri: &str) {
-        let Some(house) = &self.house else { return };
-        let (Some(document), Some(text), Some(spans)) =
-            (self.documents.get_mut(uri), house.session.text(uri), house.session.spans(uri))
-        else {
-            return;
-        };
-        let written: Vec<_> = match house.session.is_synchronised(uri) {
-            true => {
-                spans.iter().filter(|(_, origin)| matches!(origin, Origin::Ai(_))).map(|(range, _)| range).collect()
-            }
-            false => Vec::new(),
-        };
-        if written.is_empty() {
-            document.current.clear();
-            if !document.shown.notices().is_empty() {
-                self.show(uri);
-            }
-            return;
-        }
-        let job = Job { revision: document.revision, language: document.language, text: text.clone(), written };
-        self.rules.look(uri, job);
-    }
-
-    fn findings(&mut self, findings: Findings) {
-        let encoding = self.encoding();
-        let Some(house) = &self.house else { return };
-        let (Some(document), Some(text), Some(spans)) = (
-            self.documents.get_mut(&findings.uri),
-            house.session.text(&findings.uri),
-            house.session.spans(&findings.uri),
-        ) else {
-            return;
-        };
-        // A newer text is being looked at already.
-        if findings.revision != document.revision {
-            return;
-        }
-        let mut raised = Vec::new();
-        document.current.clear();
-        for finding in findings.findings {
-            let most = spans
-                .within(finding.range.clone())
-                .filter_map(|(range, origin)| match origin {
-                    Origin::Ai(contribution) => Some((range.len(), contribution)),
-                    _ => None,
-                })
-                .max_by_key(|(bytes, _)| *bytes);
-            let Some((_, contribution)) = most else { continue };
-            let contribution = contribution.as_str().to_owned();
-            if self.raised.insert((findings.uri.clone(), finding.fingerprint.clone())) {
-                raised.push(finding::Raised {
-                    how: How::Observed,
-                    rule: finding.rule.clone(),
-                    severity: finding.severity.as_str().to_owned(),
-                    cwe: finding.cwe.clone(),
-                    fingerprint: finding.fingerprint.clone(),
-                    contribution: Some(contribution.clone()),
-                    place: Place {
-                        uri: Some(findings.uri.clone()),
-                        range: Some(text.range(finding.range.clone())),
-                        language: house.session.language(&findings.uri).map(str::to_owned),
-                        ..Place::default()
-                    },
-                });
-            }
-            document.current.push(Notice {
-                secret: finding.rule == "secret",
-                fingerprint: finding.fingerprint,
-                rule: finding.rule,
-                cwe: finding.cwe,
-                message: finding.message,
-                range: positions(text, finding.range, encoding),
-                contribution,
-            });
-        }
-        for raised in raised {
-            let record = Record::light(now(), findings.uri.clone(), Payload::FindingRaised(raised));
-            self.record(record);
-        }
-        self.show(&findings.uri);
-    }
-
-    /// Publishes what is due for a document.
-    fn show(&mut self, uri: &str) {
-        let clock_ms = self.clock_ms();
-        let code_links = self.hello.as_ref().is_some_and(|hello| hello.code_links);
-        let Some(document) = self.documents.get_mut(uri) else { return };
-        let current = if self.hints { document.current.clone() } else { Vec::new() };
-        let decision =
-            document.shown.decide(clock_ms, document.changed_ms, document.typed, self.hint_delay_ms, current);
-        if decision.publish {
-            let publication = document.shown.publication(uri, Some(document.version), code_links);
-            self.client.notify("textDocument/publishDiagnostics", publication);
-        }
-        if let Some(at) = decision.look_again {
-            let at = self.started + Duration::from_millis(at);
-            self.look_again = Some(self.look_again.map_or(at, |before| before.min(at)));
-        }
     }
 
     // The end
@@ -789,12 +568,15 @@ impl Actor {
         std::process::exit(ending.code);
     }
 
+    fn close_all(&mut self) {
+        for uri in self.documents.keys().cloned().collect::<Vec<_>>() {
+            self.closed(uri);
+        }
+    }
+
     fn say_farewell(&mut self, ending: &Ending) {
         if self.house.is_none() {
             return;
-        }
-        for uri in self.documents.keys().cloned().collect::<Vec<_>>() {
-            self.closed(uri);
         }
         self.counted_troubles(true);
         let stopped = capture::Stopped {

@@ -184,8 +184,8 @@ impl Agent {
         let root = file.parent().and_then(git::root_of);
         let known = root.and_then(|root| self.trees.get_mut(&root)?.file(&name_in(&root, file)?));
         match known {
-            // It was loose, or git ignores it: new, or nobody had looked at it.
-            Some(File::Absent) | None => now.is_new_since(at).then_some(File::Absent),
+            // Nobody saw it, or git ignores it.
+            Some(File::Absent) => now.is_new_since(at).then_some(File::Absent),
             known => known,
         }
     }

@@ -136,3 +136,12 @@ fn json_without_secrets_and_broken_json_keep_their_bytes() {
         assert_eq!(redactor().redact_json(text).text, text);
     }
 }
+
+#[test]
+fn each_secret_taken_out_leaves_its_kind_its_length_and_the_hash_of_its_mark() {
+    let secret = "ghp_Zk3vQ9xWn2LrT7yBc5MdF8hJsP4gUa6EoV1i";
+    let redacted = Redactor::new(b"key").redact(&format!("a = 1\nuse {secret} here"));
+    let [taken] = &redacted.taken[..] else { panic!("{:?}", redacted.taken) };
+    assert_eq!(taken.bytes, secret.len() as u64);
+    assert!(redacted.text.contains(&format!("[redacted:{}:{}]", taken.kind, taken.hash)), "{}", redacted.text);
+}

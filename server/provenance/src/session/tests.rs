@@ -509,7 +509,6 @@ fn a_contribution_is_measured_at_its_moments_when_it_changed() {
             wait: measure c1 "2m" 21/26 at 0:0-0:25 "let total = price * count;" -> "let total = cost * count;"
             wait: poll false
             change: poll true
-            close: poll false
         "#]],
     );
 }
@@ -749,4 +748,46 @@ proptest! {
         prop_assert_eq!(a.spans("a.rs"), b.spans("a.rs"));
         prop_assert_eq!(b.spans("a.rs"), c.spans("a.rs"));
     }
+}
+
+#[test]
+fn an_act_that_is_told_after_its_document_was_closed_still_counts() {
+    check(
+        r#"
+        open "a\n"
+        change 1:0-1:0 "fn b() {}\nfn c() {}\n"
+        save
+        close
+        entered c1 1:0-1:0 "fn b() {}\nfn c() {}\n"
+        wait 3000
+        "#,
+        expect![[r#"
+            change: poll true
+            save: snapshot unknown 0..22
+            entered: attribution changed
+            entered: evidence c1 act 1 1:0-3:0
+            entered: measure c1 "acceptance" 20/20 at 1:0-3:0 "fn b() {}\nfn c() {}\n" -> "fn b() {}\nfn c() {}\n"
+            entered: snapshot unknown 0..2 | ai c1 2..22
+            entered: poll false
+        "#]],
+    );
+}
+
+#[test]
+fn a_document_that_was_closed_with_an_insertion_nobody_explains_is_let_go() {
+    check(
+        r#"
+        open "a\n"
+        change 1:0-1:0 "fn b() {}\nfn c() {}\nfn d() {}\nfn e() {}\nfn f() {}\n"
+        close
+        wait 3000
+        wait 3000
+        entered c1 1:0-1:0 "fn b() {}\nfn c() {}\nfn d() {}\nfn e() {}\nfn f() {}\n"
+        "#,
+        expect![[r#"
+            change: poll true
+            wait: bulk 1:0-6:0 50 bytes, entered 1:0-1:0
+            wait: poll false
+        "#]],
+    );
 }

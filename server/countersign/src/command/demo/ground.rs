@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::error::Failure;
 use crate::shell::Shell;
+use crate::signals;
 
 /// The document that is edited.
 pub(super) const FILE: &str = "thumbs.py";
@@ -154,19 +155,20 @@ impl Ground {
         Ok(())
     }
 
-    /// Cleans up when the person presses Ctrl-C: the collector ends, the directory goes.
-    pub(super) fn clean_up_on_ctrl_c(&self) -> Result<(), Failure> {
+    /// Cleans up when the person presses Ctrl-C or the system asks us to end: the collector ends, the
+    /// directory goes.
+    pub(super) fn clean_up_on_signals(&self) -> Result<(), Failure> {
         let failed = |error| Failure::from_error("cannot wait for Ctrl-C", &error);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let asked_to_end = runtime.block_on(async { signals::caught() }).map_err(failed)?;
         let (collector, dir, keep) = (Arc::clone(&self.collector), self.dir.clone(), self.keep);
         std::thread::spawn(move || {
-            if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
-                kill(&collector);
-                if !keep {
-                    let _ = std::fs::remove_dir_all(&dir);
-                }
-                std::process::exit(130);
+            let code = runtime.block_on(asked_to_end);
+            kill(&collector);
+            if !keep {
+                let _ = std::fs::remove_dir_all(&dir);
             }
+            std::process::exit(code);
         });
         Ok(())
     }

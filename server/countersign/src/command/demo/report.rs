@@ -80,13 +80,14 @@ impl Trail {
             let number = |pointer: &str| data.pointer(pointer).and_then(Value::as_u64).unwrap_or_default();
             match name.as_str() {
                 "suggestion.offered" => trail.offered_bytes += number("/output/bytes"),
-                "suggestion.accepted" if trail.line_to_trace == 1 => {
-                    trail.line_to_trace = number("/place/range/start/line") + 1;
-                }
                 "suggestion.rejected" => trail.reasons.extend(data["reason"].as_str().map(|r| r.replace('_', " "))),
                 "contribution.measured" => {
                     let contribution = data["contribution"].as_str().unwrap_or_default().to_owned();
-                    left.insert(contribution, (number("/surviving_bytes"), number("/accepted_bytes")));
+                    let (now, then) = (number("/surviving_bytes"), number("/accepted_bytes"));
+                    if now != then {
+                        trail.line_to_trace = number("/place/range/start/line") + 1;
+                    }
+                    left.insert(contribution, (now, then));
                 }
                 _ => {}
             }

@@ -51,15 +51,28 @@ fn one(told: &Value, paint: Paint) -> String {
     line("prompt", with_text(fact(&told["prompt"], &["turns", "class"]), &told["content"]["prompt"]));
     line("output", with_text(output(&told["output"]), &told["content"]["output"]));
     for act in told["acts"].as_array().into_iter().flatten() {
-        let details: Vec<String> =
-            ["extent", "gesture", "reason"].iter().filter_map(|name| act[*name].as_str()).map(clean).collect();
+        let by = act["gesture"].as_str().map(|gesture| match gesture {
+            "both" => "its edit and the editor's message".to_owned(),
+            "edit" => "its edit".to_owned(),
+            "explicit" => "the editor's message".to_owned(),
+            other => clean(other),
+        });
+        let by = by.map(|by| format!("seen by {by}"));
+        let words = ["extent", "reason"].iter().filter_map(|name| act[*name].as_str()).map(clean);
+        let details: Vec<String> = words.chain(by).collect();
         line(&text(&act["kind"]), format!("{} {} {}", text(&act["time"]), details.join(", "), how(act)));
+        if let Some(distance) = distance(&act["distance"]) {
+            line("", format!("offered to accepted: {distance}"));
+        }
     }
     if let (Some(was), Some(is)) =
         (told["retention"]["accepted_bytes"].as_u64(), told["retention"]["surviving_bytes"].as_u64())
     {
         let percent = (is * 100).checked_div(was).unwrap_or(100);
         line("left", format!("{percent} % ({is} of {was} bytes) at {}", text(&told["retention"]["moment"])));
+        if let Some(distance) = distance(&told["retention"]["distance"]) {
+            line("", format!("accepted to then: {distance}"));
+        }
     }
     for commit in told["commits"].as_array().into_iter().flatten() {
         line("commit", format!("{} {}", text(&commit["commit"]), text(&commit["path"])));
@@ -71,6 +84,14 @@ fn one(told: &Value, paint: Paint) -> String {
         );
     }
     out
+}
+
+/// A human edit distance in words; nothing where nothing changed.
+fn distance(distance: &Value) -> Option<String> {
+    let number = |name: &str| distance[name].as_u64().unwrap_or_default();
+    let (inserted, deleted) = (number("inserted"), number("deleted"));
+    let metric = distance["metric"].as_str().map(clean)?;
+    (inserted + deleted > 0).then(|| format!("{deleted} {metric} gone, {inserted} new, {} kept", number("kept")))
 }
 
 /// A fact in one line: its members, then how it is known, or why it is not.
@@ -121,7 +142,8 @@ fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-fn lines_in_words(lines: &Value) -> String {
+/// Writes line ranges as a person would.
+pub(super) fn lines_in_words(lines: &Value) -> String {
     let ranges = lines.as_array().into_iter().flatten().map(|range| match (&range[0], &range[1]) {
         (from, to) if from == to => format!("line {from}"),
         (from, to) => format!("lines {from}-{to}"),

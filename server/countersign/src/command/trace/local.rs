@@ -118,7 +118,8 @@ fn by_line(text: &str, spans: &Spans, asked: &Asked) -> Result<Resolved, Failure
         }
     }
     if !resolved.unknown.is_empty() {
-        resolved.missing.push(format!("nobody saw who wrote lines {}", ranges(&resolved.unknown)));
+        let lines = super::dossier::lines_in_words(&ranges(&resolved.unknown));
+        resolved.missing.push(format!("nobody saw who wrote {lines}"));
     }
     Ok(resolved)
 }

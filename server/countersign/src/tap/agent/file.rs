@@ -26,8 +26,9 @@ pub(super) enum File {
     Other(String),
 }
 
-/// File systems tick this coarsely: what was written at a moment may be dated so much earlier.
-const SLACK_MS: i64 = 5;
+/// What is written at a moment may be dated so much earlier: file systems take the time of the last
+/// tick, and on a busy machine ticks are late.
+const SLACK_MS: i64 = 50;
 
 /// A file as it is, and since when.
 #[derive(Clone, Debug)]
@@ -69,7 +70,7 @@ impl Seen {
         self.written.is_some_and(|written| written.as_millis() > at.as_millis())
     }
 
-    /// Says whether there was no such file before this time.
+    /// Says whether there may have been no such file before this time.
     pub(super) fn is_new_since(&self, at: Timestamp) -> bool {
         self.born.is_some_and(|born| born.as_millis() + SLACK_MS >= at.as_millis())
     }

@@ -556,7 +556,7 @@ pub(super) fn program(value: &Value) -> Option<Program> {
 /// Returns the names of both sides of an agent's stream.
 pub(super) fn names(server: Option<Program>, client: Option<Program>) -> Names {
     let tool = server.as_ref().and_then(|server| catalogue(&server.name));
-    Names { tool, server, client, plugin: None, is_agent: true }
+    Names { tool, is_complete: server.is_some(), server, client, plugin: None, is_agent: true }
 }
 
 /// Returns the text in a field.
