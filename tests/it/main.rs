@@ -6,6 +6,7 @@
 mod canary;
 mod demo;
 mod editors;
+mod hook;
 mod house;
 mod lsp;
 mod replay;

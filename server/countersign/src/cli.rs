@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::error::Failure;
 use crate::shell::Shell;
-use crate::{command, lsp, replay, tap};
+use crate::{command, hook, lsp, replay, tap};
 
 /// The audit trail for AI-written code: which lines an AI wrote, which model, from what, who took it.
 #[derive(Debug, Parser)]
@@ -26,6 +26,8 @@ enum Command {
     Lsp(LspArgs),
     /// Run an AI server or agent and record what passes, byte for byte untouched
     Tap(TapArgs),
+    /// One call of an agent's hook: JSON on stdin, nothing printed, always ends with 0
+    Hook(HookArgs),
     /// Print the events of the local spool
     Log(LogArgs),
     /// Say whether we are recording, what waits, and what is missing
@@ -68,6 +70,35 @@ pub(crate) struct TapArgs {
     /// The command to run, after `--`
     #[arg(required = true, last = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
+}
+
+/// Arguments of `hook`. Nothing an agent puts there is a mistake: it would take our exit code for a refusal.
+#[derive(Debug, Args)]
+pub(crate) struct HookArgs {
+    /// The agent, the event where its stdin does not say it, and what else it adds
+    #[arg(value_name = "TOOL [EVENT]", trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<OsString>,
+}
+
+impl HookArgs {
+    /// The agent.
+    pub(crate) fn tool(&self) -> Option<String> {
+        self.word(0)
+    }
+
+    /// The client's own name of the event.
+    pub(crate) fn event(&self) -> Option<String> {
+        self.word(1)
+    }
+
+    /// What a client says on the command line instead of on stdin.
+    pub(crate) fn argument(&self) -> Option<String> {
+        self.word(2)
+    }
+
+    fn word(&self, at: usize) -> Option<String> {
+        self.words.get(at).map(|word| word.to_string_lossy().into_owned())
+    }
 }
 
 /// Arguments of commands that can answer in JSON.
@@ -234,8 +265,19 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
     Cli::try_parse().map_err(|error| {
         // A reader that has gone needs no usage text.
         let _ = error.print();
-        if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
+        let is_hook = std::env::args_os().nth(1).is_some_and(|word| word == "hook");
+        if error.use_stderr() && !is_hook { ExitCode::from(2) } else { ExitCode::SUCCESS }
     })
+}
+
+impl Cli {
+    /// Starts our own log where this command's belongs.
+    pub(crate) fn start_logging(&self) {
+        match self.command {
+            Command::Hook(_) => hook::start_logging(),
+            _ => crate::shell::start_logging(),
+        }
+    }
 }
 
 /// Does what was asked.
@@ -245,6 +287,10 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Failure> {
     }
     if let Command::Demo(args) = &cli.command {
         return command::demo::run(args);
+    }
+    if let Command::Hook(args) = &cli.command {
+        hook::run(args);
+        return Ok(ExitCode::SUCCESS);
     }
     let shell = Shell::from_env()?;
     match &cli.command {
@@ -259,6 +305,8 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Pause(args) => command::pause::pause(args, &shell),
         Command::Resume => command::pause::resume(&shell),
         Command::Config(args) => command::config::run(args, &shell),
-        Command::Demo(_) | Command::DemoServer(_) => unreachable!("run before the configuration is read"),
+        Command::Demo(_) | Command::DemoServer(_) | Command::Hook(_) => {
+            unreachable!("run before the configuration is read")
+        }
     }
 }

@@ -39,6 +39,12 @@ impl Repositories {
         self.of_root(root)
     }
 
+    /// Takes over what somebody found out earlier about a repository; its HEAD is asked for now.
+    pub(crate) fn remember(&mut self, root: PathBuf, id: Option<String>, email: Option<String>) {
+        let head = ask(&root, &["rev-parse", "--verify", "--quiet", "HEAD"]);
+        self.by_root.insert(root.clone(), Repository { root, id, head, email, head_read: Instant::now() });
+    }
+
     /// Returns the repository with this root.
     pub(crate) fn of_root(&mut self, root: PathBuf) -> Option<&Repository> {
         let repository = self.by_root.entry(root.clone()).or_insert_with(|| Repository {
@@ -68,8 +74,13 @@ pub(crate) fn root_of(dir: &Path) -> Option<PathBuf> {
 /// A repository's ID: its root commit and its normalised remote, so that two clones have the same.
 fn identity(root: &Path) -> Option<String> {
     let roots = ask(root, &["rev-list", "--max-parents=0", "HEAD"])?;
+    identity_of(&roots, ask(root, &["config", "--get", "remote.origin.url"]))
+}
+
+/// Makes the ID of what git answered: root commits, one a line, and the remote's URL.
+pub(crate) fn identity_of(roots: &str, remote: Option<String>) -> Option<String> {
     let first = roots.lines().min()?;
-    Some(match ask(root, &["config", "--get", "remote.origin.url"]) {
+    Some(match remote {
         Some(remote) => format!("{first}@{}", normalise_remote(&remote)),
         None => first.to_owned(),
     })

@@ -9,6 +9,7 @@ mod config;
 mod demo_server;
 mod error;
 mod git;
+mod hook;
 mod lsp;
 mod paint;
 mod paths;
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(code) => return code,
     };
-    shell::start_logging();
+    args.start_logging();
     match cli::run(&args) {
         Ok(code) => code,
         Err(failure) => failure.report(),

@@ -224,9 +224,15 @@ fn overflow(dropped: usize) -> Record {
 
 /// The thread's own state: everything that takes time.
 struct Worker {
+    complete: Complete,
+    writer: Writer,
+}
+
+/// What makes a record an event: place, person, policy, redaction, tier. It waits for git and files,
+/// so it is for a thread of its own or for a process that ends with it.
+pub(crate) struct Complete {
     shell: Shell,
     device: Device,
-    writer: Writer,
     redactor: Redactor,
     repositories: Repositories,
     policies: HashMap<Option<PathBuf>, (Policy, Instant)>,
@@ -237,41 +243,24 @@ struct Worker {
 
 impl Worker {
     fn new(shell: Shell, device: Device) -> Worker {
-        Worker {
-            writer: Writer::start(&shell.paths.state),
-            redactor: Redactor::new(device.redaction_key()),
-            device,
-            repositories: Repositories::default(),
-            policies: HashMap::new(),
-            opted_out: HashSet::new(),
-            paused: (false, None),
-            account: account(),
-            shell,
+        let writer = Writer::start(&shell.paths.state);
+        Worker { complete: Complete::new(shell, device), writer }
+    }
+
+    fn take(&mut self, record: Record) {
+        if let Some(append) = self.complete.complete(record, None) {
+            self.writer.enqueue(append);
         }
     }
 
-    fn take(&mut self, mut record: Record) {
-        let is_pause = matches!(record.payload, Payload::CapturePaused(_) | Payload::CaptureResumed(_));
-        if !is_pause && self.is_paused() {
-            return;
-        }
-        let file = record.payload.place_mut().and_then(|place| file_of_uri(place.uri.as_deref()?));
-        let root = file.as_deref().and_then(|file| git::root_of(file.parent()?));
-        let policy = self.policy(root.as_deref());
-        if policy.off {
-            self.opt_out(root);
-            return;
-        }
-        let sensitive = self.complete_place(&mut record, file.as_deref(), root.as_deref(), &policy);
-        self.complete_person(&mut record, root.as_deref());
-        let contents = self.keep(&mut record, &policy, sensitive);
-        self.append_with(record, contents);
+    fn append(&self, record: Record) {
+        self.writer.enqueue(self.complete.append(record, Vec::new()));
     }
 
     fn keep_snapshot(&mut self, saved: &SavedText) {
         let file = file_of_uri(&saved.uri);
         let root = file.as_deref().and_then(|file| git::root_of(file.parent()?));
-        if self.is_paused() || self.policy(root.as_deref()).off {
+        if self.complete.is_paused() || self.complete.policy(root.as_deref()).off {
             return;
         }
         let repository_path = match (&file, &root) {
@@ -286,15 +275,59 @@ impl Worker {
             time: saved.at,
         });
     }
+}
 
-    fn is_paused(&mut self) -> bool {
+impl Complete {
+    pub(crate) fn new(shell: Shell, device: Device) -> Complete {
+        Complete {
+            redactor: Redactor::new(device.redaction_key()),
+            device,
+            repositories: Repositories::default(),
+            policies: HashMap::new(),
+            opted_out: HashSet::new(),
+            paused: (false, None),
+            account: account(),
+            shell,
+        }
+    }
+
+    /// Makes an event of a record. `root` is its repository where no file of the record says so.
+    /// `None` where nothing may be recorded: paused, or opted out and told before.
+    pub(crate) fn complete(&mut self, mut record: Record, root: Option<&Path>) -> Option<Append> {
+        let is_pause = matches!(record.payload, Payload::CapturePaused(_) | Payload::CaptureResumed(_));
+        if !is_pause && self.is_paused() {
+            return None;
+        }
+        let file = record.payload.place_mut().and_then(|place| file_of_uri(place.uri.as_deref()?));
+        let root = match &file {
+            Some(file) => file.parent().and_then(git::root_of),
+            None => root.map(Path::to_owned),
+        };
+        let policy = self.policy(root.as_deref());
+        if policy.off {
+            return self.opt_out(root);
+        }
+        let sensitive = self.complete_place(&mut record, file.as_deref(), root.as_deref(), &policy);
+        self.complete_person(&mut record, root.as_deref());
+        let contents = self.keep(&mut record, &policy, sensitive);
+        Some(self.append(record, contents))
+    }
+
+    /// The repositories this process has met.
+    pub(crate) fn repositories(&mut self) -> &mut Repositories {
+        &mut self.repositories
+    }
+
+    /// Tells whether recording is paused.
+    pub(crate) fn is_paused(&mut self) -> bool {
         if self.paused.1.is_none_or(|read| read.elapsed() > FRESH) {
             self.paused = (pause::current(&self.shell.paths.state, now()).is_some(), Some(Instant::now()));
         }
         self.paused.0
     }
 
-    fn policy(&mut self, root: Option<&Path>) -> Policy {
+    /// Returns the capture policy of a repository.
+    pub(crate) fn policy(&mut self, root: Option<&Path>) -> Policy {
         let key = root.map(Path::to_owned);
         if let Some((policy, read)) = self.policies.get(&key)
             && read.elapsed() < FRESH
@@ -310,10 +343,10 @@ impl Worker {
     }
 
     /// Records, once a process and repository, that a repository opted out.
-    fn opt_out(&mut self, root: Option<PathBuf>) {
+    fn opt_out(&mut self, root: Option<PathBuf>) -> Option<Append> {
         let key = root.clone().unwrap_or_default();
         if !self.opted_out.insert(key) {
-            return;
+            return None;
         }
         let scope = root
             .and_then(|root| self.repositories.of_root(root).and_then(|repository| repository.id.clone()))
@@ -325,7 +358,7 @@ impl Worker {
             until: None,
             by: "policy".to_owned(),
         };
-        self.append(Record::light(now(), scope, Payload::CapturePaused(paused)));
+        Some(self.append(Record::light(now(), scope, Payload::CapturePaused(paused)), Vec::new()))
     }
 
     /// Fills in repository, base, path and sensitivity. Returns whether the path is sensitive.
@@ -337,12 +370,14 @@ impl Worker {
         policy: &Policy,
     ) -> bool {
         let Some(place) = record.payload.place_mut() else { return false };
-        let (Some(file), Some(root)) = (file, root) else { return false };
+        let Some(root) = root else { return false };
         if let Some(repository) = self.repositories.of_root(root.to_owned()) {
             place.repository = place.repository.take().or_else(|| repository.id.clone());
             place.base = place.base.take().or_else(|| repository.head.clone());
         }
-        if place.path.is_none() {
+        if let Some(file) = file
+            && place.path.is_none()
+        {
             place.path = file.strip_prefix(root).ok().map(with_slashes);
         }
         let sensitive = place.path.as_deref().is_some_and(|path| policy.is_sensitive(path));
@@ -400,11 +435,7 @@ impl Worker {
         contents
     }
 
-    fn append(&self, record: Record) {
-        self.append_with(record, Vec::new());
-    }
-
-    fn append_with(&self, record: Record, contents: Vec<NewContent>) {
+    fn append(&self, record: Record, contents: Vec<NewContent>) -> Append {
         let class = match record.payload {
             Payload::SuggestionOffered(_) | Payload::ContributionMeasured(_) => Class::Normal,
             _ => Class::Full,
@@ -416,11 +447,9 @@ impl Worker {
             subject: record.subject,
             payload: record.payload,
         };
-        self.writer.enqueue(Append { event: self.without_secrets(event.to_bytes()), class, contents });
+        Append { event: self.without_secrets(event.to_bytes()), class, contents }
     }
-}
 
-impl Worker {
     /// Hides secrets in the fields of an event. Names, ids and paths come from foreign programs, and
     /// any of them can hold one. Cost: one pass; an event without a secret is returned as it is.
     fn without_secrets(&self, event: EventBytes) -> EventBytes {

@@ -4,6 +4,7 @@
 //! either of them writing the text down, and says nothing to anybody without the device's key.
 
 use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 /// Returns the SHA-256 of `bytes`.
@@ -46,6 +47,14 @@ pub fn text_id(bytes: &[u8]) -> String {
     hex(&sha256(bytes))
 }
 
+/// Returns the id git gives a blob of these bytes, in a repository of the usual object format (SHA-1).
+pub fn git_blob(bytes: &[u8]) -> String {
+    let mut hasher = Sha1::new();
+    hasher.update(format!("blob {}\0", bytes.len()));
+    hasher.update(bytes);
+    hex(&hasher.finalize())
+}
+
 /// Writes bytes as lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
@@ -81,6 +90,15 @@ mod tests {
         assert_eq!(unhex::<3>(&hex(&[0, 171, 255])), Some([0, 171, 255]));
         assert_eq!(unhex::<3>("00ab"), None);
         assert_eq!(unhex::<1>("zz"), None);
+    }
+
+    #[test]
+    fn a_blob_has_the_id_that_git_gives_it() {
+        assert_eq!(git_blob(b""), "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
+        assert_eq!(
+            git_blob(b"def greet(name):\n    return 'Hi ' + name\n"),
+            "2ae00449e6c07541ad9ef023d34bb831cbbbe679"
+        );
     }
 
     #[test]

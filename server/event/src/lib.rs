@@ -17,6 +17,7 @@ pub mod content;
 pub mod digest;
 pub mod envelope;
 pub mod facts;
+pub mod identity;
 pub mod payload;
 pub mod redact;
 pub mod secret;

@@ -10,6 +10,7 @@
 pub mod carry;
 pub mod distance;
 pub mod human;
+pub mod hunks;
 pub mod join;
 pub mod lines;
 mod offer;

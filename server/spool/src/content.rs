@@ -112,6 +112,29 @@ fn bound_to(event: &str, name: &str, kept: &str) -> Vec<u8> {
     out
 }
 
+impl Device {
+    /// Compresses and seals bytes that wait in a file outside the spool, bound to where they belong.
+    pub fn seal(&self, plain: &[u8], bound_to: &str) -> Result<Vec<u8>, SpoolError> {
+        let boxed = SealedBox::seal(plain, &bound_outside(bound_to), self)?;
+        let mut out = (boxed.wrapped_key.len() as u64).to_be_bytes().to_vec();
+        out.extend_from_slice(&boxed.wrapped_key);
+        out.extend_from_slice(&boxed.sealed);
+        Ok(out)
+    }
+
+    /// Opens what [`Device::seal`] sealed. `None` where a byte was changed or it belongs elsewhere.
+    pub fn unseal(&self, sealed: &[u8], bound_to: &str) -> Option<Vec<u8>> {
+        let (length, rest) = sealed.split_first_chunk::<8>()?;
+        let (key, sealed) = rest.split_at_checked(usize::try_from(u64::from_be_bytes(*length)).ok()?)?;
+        let boxed = SealedBox { wrapped_key: key.to_vec(), sealed: sealed.to_vec() };
+        boxed.open(&bound_outside(bound_to), self)
+    }
+}
+
+fn bound_outside(bound_to: &str) -> Vec<u8> {
+    [b"countersign.outside.v1", bound_to.as_bytes()].concat()
+}
+
 impl SealedBox {
     /// Compresses and seals under a new random key.
     pub(crate) fn seal(plain: &[u8], bound_to: &[u8], device: &Device) -> Result<SealedBox, SpoolError> {

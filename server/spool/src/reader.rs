@@ -1,6 +1,7 @@
 //! Looking things up. A reader never writes and never keeps a writer waiting.
 
 use std::path::Path;
+use std::time::Duration;
 
 use countersign_event::chain::Hash;
 use countersign_event::content::ContentName;
@@ -73,8 +74,17 @@ impl Reader {
     ///
     /// Errors: `Missing` where no writer has been yet; `Newer`, `Corrupt`.
     pub fn open(state: &Path) -> Result<Reader, SpoolError> {
+        Reader::open_with(state, &Patience::default())
+    }
+
+    /// Opens it and never waits longer than `lock_wait` for a lock.
+    pub fn open_within(state: &Path, lock_wait: Duration) -> Result<Reader, SpoolError> {
+        Reader::open_with(state, &Patience::of(lock_wait))
+    }
+
+    fn open_with(state: &Path, patience: &Patience) -> Result<Reader, SpoolError> {
         let layout = Layout::new(state);
-        let conn = open_reader(&layout, &Patience::default())?;
+        let conn = open_reader(&layout, patience)?;
         let device = Device::read(&layout.key)?;
         Ok(Reader { conn, layout, device })
     }

@@ -128,6 +128,16 @@ fn with_content(reader: &Reader, stored: &Stored) -> Result<String, Failure> {
             content.insert(name.as_str().to_owned(), Value::String(text));
         }
     }
+    if event.get("type").is_some_and(|name| name == "dev.countersign.edit.applied.v1") {
+        // Where there was no file there is no slot: that is known, and said.
+        for name in ["before", "after"] {
+            let known =
+                event.get("data").is_some_and(|data| data["how"] != "inferred" && data["content"][name].is_null());
+            if known {
+                content.entry(name).or_insert(Value::Null);
+            }
+        }
+    }
     event.insert("content".to_owned(), Value::Object(content));
     Ok(Value::Object(event).to_string())
 }

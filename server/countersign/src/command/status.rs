@@ -12,7 +12,7 @@ use crate::cli::JsonArgs;
 use crate::error::Failure;
 use crate::paint::Paint;
 use crate::shell::{Shell, now};
-use crate::{pause, replay};
+use crate::{hook, pause, replay};
 
 /// Runs `countersign status`.
 pub(crate) fn run(args: &JsonArgs, shell: &Shell) -> Result<ExitCode, Failure> {
@@ -46,6 +46,10 @@ pub(crate) fn read(shell: &Shell) -> Result<Value, Failure> {
         "gaps": [],
         "paused": pause.is_some(),
     });
+    let troubles = hook::troubles(&shell.paths.state);
+    if !troubles.is_empty() {
+        status["hook_troubles"] = json!(troubles);
+    }
     if let Some(pause) = pause {
         status["pause"] = json!(pause);
     }
@@ -104,6 +108,9 @@ fn for_people(status: &Value, paint: Paint) -> String {
     for tool in status["capture"].as_array().into_iter().flatten() {
         let field = |name: &str| tool[name].as_str().unwrap_or("?").to_owned();
         line("", format!("{} by {}: {} at {}", field("tool"), field("path"), field("state"), field("last_event")));
+    }
+    for trouble in status["hook_troubles"].as_array().into_iter().flatten() {
+        line("hooks", paint.yellow(trouble.as_str().unwrap_or("?")));
     }
     let spool = &status["spool"];
     let waiting = match spool["oldest_pending"].as_str() {

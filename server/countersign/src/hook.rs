@@ -1,0 +1,238 @@
+//! `countersign hook TOOL [EVENT]`: one call of an agent's hook.
+//!
+//! An agent waits for this process, so it reads what it is told, looks at the files, appends once and
+//! leaves. It prints nothing, ends with 0 whatever happens, and gives up what it has no time for: every
+//! wait has a limit. What goes wrong stands in `hook.log` in the state directory, in `status`, and, where
+//! the trail can be had, in the trail.
+
+mod agent_v1;
+mod claude_code;
+mod codex;
+mod copilot;
+mod cursor;
+mod decode;
+mod gemini_cli;
+mod opencode;
+mod patch;
+mod session;
+mod store;
+mod sys;
+mod text;
+mod transcript;
+mod tree;
+mod trouble;
+mod windsurf;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use countersign_event::facts::{IntegrationPath, PathKind, Transport};
+use countersign_event::payload::capture;
+use countersign_event::{Fact, How, Payload};
+use countersign_spool::{Append, Device, Placed, Reader, append_once};
+use serde_json::{Value, json};
+
+use crate::cli::HookArgs;
+use crate::git;
+use crate::recorder::{Complete, Record};
+use crate::shell::{Shell, now};
+use decode::{Client, Input};
+use session::{Note, Session, Work};
+use store::Store;
+use sys::Deadline;
+
+pub(crate) use trouble::{start_logging, troubles};
+
+/// How long the whole call may wait for others: the agent, git, locks.
+const TIME: Duration = Duration::from_millis(80);
+/// Of that, how long for the spool's lock; then the inbox takes the events.
+const LOCK_WAIT: Duration = Duration::from_millis(25);
+/// How long the agent may take to say what it has to say.
+const STDIN_TIME: Duration = Duration::from_secs(2);
+/// The most it may say.
+const STDIN_BYTES_MAX: usize = 32 << 20;
+
+const CLIENTS: &[Client] = &[
+    agent_v1::CLIENT,
+    claude_code::CLIENT,
+    codex::CLIENT,
+    copilot::CLIENT,
+    cursor::CLIENT,
+    gemini_cli::CLIENT,
+    opencode::CLIENT,
+    windsurf::CLIENT,
+];
+
+/// Runs `countersign hook`. What it can't do is logged and never fails the agent.
+pub(crate) fn run(args: &HookArgs) {
+    answer(args.tool().as_deref());
+    let outcome = std::panic::catch_unwind(|| hook(args));
+    match outcome {
+        Ok(Ok(())) => {}
+        Ok(Err(trouble)) => tracing::error!(tool = args.tool().as_deref().unwrap_or("?"), "{trouble}"),
+        // The panic's own message went to stderr, which no agent takes for an answer.
+        Err(_) => tracing::error!("a hook call ended unexpectedly"),
+    }
+}
+
+fn hook(args: &HookArgs) -> Result<(), String> {
+    let shell = Shell::from_env().map_err(|failure| failure.message().to_owned())?;
+    let said = match args.argument() {
+        // Codex says it on the command line.
+        Some(argument) => argument.into_bytes(),
+        None => sys::read_all(std::io::stdin(), STDIN_BYTES_MAX, Deadline::after(STDIN_TIME))
+            .ok_or("the agent did not say in time what happened, or said too much")?,
+    };
+    let deadline = Deadline::after(TIME);
+    let state = &shell.paths.state;
+    let device = |_: ()| Device::load_or_create(state).map_err(|error| error.to_string());
+    let mut complete = Complete::new(shell.clone(), device(())?);
+    if complete.is_paused() {
+        return Ok(());
+    }
+    let tool = args.tool().unwrap_or_default();
+    let json: Result<Value, _> = serde_json::from_slice(&said);
+    let Some(client) = CLIENTS.iter().find(|client| client.name == tool) else {
+        return degraded(&mut complete, state, "unknown_tool", &tool);
+    };
+    let event = args.event();
+    let env = |name: &str| std::env::var(name).ok();
+    let said = json.ok().and_then(|json| (client.decode)(&Input { event: event.as_deref(), json: &json, env: &env }));
+    let Some(mut said) = said else {
+        return degraded(&mut complete, state, "malformed_input", client.name);
+    };
+    if said.session.is_empty() {
+        return Ok(()); // it is about no session
+    }
+    said.cwd = said.cwd.or_else(|| std::env::current_dir().ok());
+    let root = said.cwd.as_deref().and_then(git::root_of);
+    if complete.policy(root.as_deref()).off && !is_beginning(&said) {
+        return Ok(()); // that this repository opted out is told when a session begins
+    }
+    let device = device(())?;
+    let store = Store::new(state, &device, client.name, said.notes.as_deref().unwrap_or(&said.session));
+    let mut memory = store.memory();
+    let before = memory.clone();
+    memory.model = said.model.take().or(if said.forgets_model { None } else { memory.model });
+    memory.version = said.version.take().or(memory.version);
+    let heard_of = |path: &PathBuf| memory.transcripts.contains(path);
+    let new: Vec<PathBuf> = said.transcripts.iter().filter(|path| !heard_of(path)).cloned().collect();
+    memory.transcripts.extend(new);
+    let steps = std::mem::take(&mut said.steps);
+    if steps.is_empty() && !client.ends_late {
+        return if memory == before { Ok(()) } else { store.remember(&memory).map_err(|error| error.to_string()) };
+    }
+    let only_begins = matches!(steps.as_slice(), [decode::Step::Calling(_)]);
+    let ends = !only_begins || (client.ends_late && !store.all_open().is_empty());
+    let trail = if ends { Reader::open_within(state, LOCK_WAIT).ok() } else { None };
+    let mut session = Session {
+        client,
+        said,
+        marks: store.marks(),
+        store: &store,
+        memory,
+        trail: trail.as_ref(),
+        sha256: root.as_deref().is_some_and(names_with_sha256),
+        now: now(),
+        done: Work::default(),
+    };
+    if client.ends_late {
+        session.look_for_ends();
+    }
+    for step in steps {
+        session.step(step).map_err(|error| format!("a call's files could not be kept: {error}"))?;
+    }
+    let Session { memory, done, .. } = session;
+    if let (Some(root), false) = (&root, done.records.is_empty()) {
+        meet(&mut complete, &store, root, deadline);
+    }
+    let appends: Vec<Append> =
+        done.records.into_iter().filter_map(|record| complete.complete(record, root.as_deref())).collect();
+    append(state, &appends)?;
+    note(&store, done.notes, &memory, &before).map_err(|error| format!("what was recorded could not be noted: {error}"))
+}
+
+/// Gives the client the answer its hooks want, before anything can go wrong.
+fn answer(tool: Option<&str>) {
+    use std::io::Write;
+    let Some(client) = CLIENTS.iter().find(|client| Some(client.name) == tool) else { return };
+    let mut out = std::io::stdout().lock();
+    // An agent that does not listen gets no answer.
+    let _ = out.write_all(client.answer.as_bytes()).and_then(|()| out.flush());
+}
+
+fn is_beginning(said: &decode::Said) -> bool {
+    said.steps.contains(&decode::Step::Began)
+}
+
+/// Appends once. Never waits longer than it must for anybody else's lock.
+fn append(state: &Path, appends: &[Append]) -> Result<(), String> {
+    if appends.is_empty() {
+        return Ok(());
+    }
+    match append_once(state, appends, LOCK_WAIT) {
+        Ok(Placed::Spool(_) | Placed::Inbox) => Ok(()),
+        Err(error) => Err(format!("{} events are lost: {error}", appends.len())),
+    }
+}
+
+/// Keeps what the next process must know. Only now: had the append failed, nothing of it would be true.
+fn note(store: &Store<'_>, notes: Vec<Note>, memory: &store::Memory, before: &store::Memory) -> std::io::Result<()> {
+    for note in notes {
+        match note {
+            Note::Close(key) => store.close(&key),
+            Note::Mark(mark, key) => store.mark(mark, &key)?,
+            Note::Edit(path, blob) => store.note_edit(now(), &path, blob.as_deref())?,
+            Note::Unnamed(key, value) => store.put(&key, "unnamed", &value)?,
+        }
+    }
+    if memory == before { Ok(()) } else { store.remember(memory) }
+}
+
+/// Records that a hook call could not be understood, without a word of what it said.
+fn degraded(complete: &mut Complete, state: &Path, reason: &str, tool: &str) -> Result<(), String> {
+    let mut path = IntegrationPath::new(PathKind::Agent, Transport::Hook);
+    path.tool = Some(tool.to_owned());
+    let payload = Payload::CaptureDegraded(capture::Degraded {
+        how: How::Observed,
+        path: Fact::observed(path),
+        reason: reason.to_owned(),
+        detail: None,
+        count: 1,
+        uri: None,
+    });
+    let record = Record::light(now(), tool, payload);
+    let appends: Vec<Append> = complete.complete(record, None).into_iter().collect();
+    append(state, &appends)
+}
+
+/// Tells whether a repository names its objects by SHA-256. A linked work tree is taken for SHA-1.
+fn names_with_sha256(root: &Path) -> bool {
+    let config = std::fs::read_to_string(root.join(".git/config")).unwrap_or_default().to_lowercase();
+    config.lines().any(|line| line.split_whitespace().collect::<String>() == "objectformat=sha256")
+}
+
+/// Finds out which repository this is, once a session: counting a long history back takes git longer than
+/// an agent should wait.
+fn meet(complete: &mut Complete, store: &Store<'_>, root: &Path, deadline: Deadline) {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let key = store.key(&decode::Call { id: Some(format!("repository {}", root.display())), ..Default::default() });
+    if let Some(known) = store.get(&key, "repository") {
+        return complete.repositories().remember(root.to_owned(), text(&known["id"]), text(&known["email"]));
+    }
+    let answer = |args: &[&str]| {
+        let out = sys::git(root, args, b"", deadline)?;
+        let out = String::from_utf8(out).ok()?.trim_end().to_owned();
+        (!out.is_empty()).then_some(out)
+    };
+    let remote = || answer(&["config", "--get", "remote.origin.url"]);
+    let id = answer(&["rev-list", "--max-parents=0", "HEAD"]).and_then(|roots| git::identity_of(&roots, remote()));
+    let email = answer(&["config", "user.email"]);
+    // A repository before its first commit gets its id later.
+    if id.is_some()
+        && let Err(error) = store.put(&key, "repository", &json!({ "id": id, "email": email }))
+    {
+        tracing::warn!(%error, "what repository this is could not be noted");
+    }
+    complete.repositories().remember(root.to_owned(), id, email);
+}

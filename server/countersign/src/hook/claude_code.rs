@@ -1,0 +1,222 @@
+//! Claude Code: hooks with tool call ids; model, refusals and failed edits stand in its transcript.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use countersign_event::payload::tool::{DecidedBy, Decision, DecisionScope};
+use serde_json::Value;
+
+use super::decode::{Call, Client, Edit, End, Heard, Input, Said, Step, Touches, absolute_paths, text};
+
+pub(super) const CLIENT: Client = Client { name: "claude-code", decode, heard, ends_late: false, answer: "" };
+
+/// Tools that change no file themselves. A sub-agent's own calls have hooks of their own.
+const HARMLESS: &[&str] = &[
+    "Agent",
+    "AskUserQuestion",
+    "BashOutput",
+    "EnterPlanMode",
+    "ExitPlanMode",
+    "Glob",
+    "Grep",
+    "KillBash",
+    "KillShell",
+    "LS",
+    "ListMcpResourcesTool",
+    "NotebookRead",
+    "ReadMcpResourceTool",
+    "Skill",
+    "SlashCommand",
+    "Task",
+    "TaskCreate",
+    "TaskGet",
+    "TaskList",
+    "TaskOutput",
+    "TaskStop",
+    "TaskUpdate",
+    "TodoRead",
+    "TodoWrite",
+    "ToolSearch",
+    "WebFetch",
+    "WebSearch",
+];
+
+fn decode(input: &Input<'_>) -> Option<Said> {
+    let event = input.text("hook_event_name").or(input.event)?;
+    let json = input.json;
+    let mut said = Said {
+        session: input.text("session_id")?.to_owned(),
+        cwd: input.text("cwd").map(PathBuf::from),
+        // Later versions say at the start which model is asked for.
+        model: input.text("model").map(str::to_owned),
+        version: (input.env)("AI_AGENT").as_deref().and_then(version),
+        mode: input.text("permission_mode").map(str::to_owned),
+        transcripts: transcripts(json),
+        ..Said::default()
+    };
+    let step = match event {
+        "SessionStart" => Step::Began,
+        "UserPromptSubmit" => {
+            Step::Prompted { turn: input.text("prompt_id").map(str::to_owned), text: text(json, "prompt")?.to_owned() }
+        }
+        "PreToolUse" => Step::Calling(call(json)?),
+        "PermissionRequest" => Step::Asked { call: call(json)?, question: None },
+        "PostToolUse" => {
+            let call = call(json)?;
+            let response = &json["tool_response"];
+            let edits = edits(&call, response);
+            // A person changed the text in the editor's diff before taking it.
+            let decision = (response["userModified"] == true)
+                .then_some(Decision { by: DecidedBy::Person, scope: DecisionScope::Once });
+            Step::Ended { call, end: End::Done, edits, decision }
+        }
+        "PostToolUseFailure" => {
+            let end = if json["is_interrupt"] == true { End::Refused } else { End::Failed };
+            Step::Ended { call: call(json)?, end, edits: Vec::new(), decision: None }
+        }
+        "PermissionDenied" => Step::Ended { call: call(json)?, end: End::Denied, edits: Vec::new(), decision: None },
+        "Stop" | "StopFailure" | "SubagentStop" => Step::Rested,
+        "SessionEnd" => Step::Finished,
+        _ => return Some(said),
+    };
+    said.steps.push(step);
+    Some(said)
+}
+
+/// Where the call is told of: a sub-agent's calls in a file of its own, below its session's.
+fn transcripts(json: &Value) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    files.extend(text(json, "agent_transcript_path").map(PathBuf::from));
+    if let Some(main) = text(json, "transcript_path").map(Path::new) {
+        if let Some(agent) = text(json, "agent_id") {
+            files.push(main.with_extension("").join("subagents").join(format!("agent-{agent}.jsonl")));
+        }
+        files.push(main.to_owned());
+    }
+    files.dedup();
+    files
+}
+
+fn call(json: &Value) -> Option<Call> {
+    Some(make(text(json, "tool_use_id"), text(json, "tool_name")?, &json["tool_input"]))
+}
+
+fn make(id: Option<&str>, tool: &str, input: &Value) -> Call {
+    let file = || input["file_path"].as_str().or(input["notebook_path"].as_str()).map(PathBuf::from);
+    let joined = |field: &str| {
+        let edits = input["edits"].as_array()?;
+        Some(edits.iter().filter_map(|edit| edit[field].as_str()).collect::<Vec<_>>().join("\n"))
+    };
+    let (touches, output) = match tool {
+        "Write" => (Touches::Writes(file().into_iter().collect()), text(input, "content").map(str::to_owned)),
+        "Edit" => (Touches::Writes(file().into_iter().collect()), text(input, "new_string").map(str::to_owned)),
+        "MultiEdit" => (Touches::Writes(file().into_iter().collect()), joined("new_string")),
+        "NotebookEdit" => (Touches::Writes(file().into_iter().collect()), text(input, "new_source").map(str::to_owned)),
+        "Read" => (Touches::Reads(file().into_iter().collect()), None),
+        _ if HARMLESS.contains(&tool) => (Touches::Nothing, None),
+        "Bash" => (Touches::Anything(Vec::new()), text(input, "command").map(str::to_owned)),
+        _ => (Touches::Anything(absolute_paths(input)), None),
+    };
+    Call { id: id.map(str::to_owned), tool: tool.to_owned(), input: input.clone(), touches, output, ..Call::default() }
+}
+
+/// What the answer of an editing tool says of the file: its text before, and what becomes of it.
+fn edits(call: &Call, response: &Value) -> Vec<Edit> {
+    let (Touches::Writes(_), Some(path)) = (&call.touches, text(response, "filePath")) else { return Vec::new() };
+    let before = match &response["originalFile"] {
+        Value::String(text) => Some(Some(text.clone())),
+        Value::Null if response["type"] == "create" => Some(None),
+        _ => None,
+    };
+    let after = match response["content"].as_str() {
+        Some(content) => Some(Some(content.to_owned())),
+        None => replaced(response).map(Some),
+    };
+    vec![Edit { path: PathBuf::from(path), before, after, in_buffer: false }]
+}
+
+fn replaced(response: &Value) -> Option<String> {
+    let original = response["originalFile"].as_str()?;
+    let (old, new) = (response["oldString"].as_str()?, response["newString"].as_str()?);
+    if old.is_empty() || !original.contains(old) {
+        return None;
+    }
+    Some(match response["replaceAll"] == true {
+        true => original.replace(old, new),
+        false => original.replacen(old, new, 1),
+    })
+}
+
+/// Reads transcript lines. One answer of the model is several lines, each with one block.
+fn heard(lines: &str) -> Vec<Heard> {
+    let mut calls: Vec<Heard> = Vec::new();
+    let mut by_id: HashMap<String, usize> = HashMap::new();
+    for line in lines.lines().filter(|line| line.contains("tool_use") || line.contains("tool_result")) {
+        let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
+        let message = &line["message"];
+        for block in message["content"].as_array().into_iter().flatten() {
+            match block["type"].as_str() {
+                Some("tool_use") => {
+                    let (Some(id), Some(tool)) = (text(block, "id"), text(block, "name")) else { continue };
+                    // Answers that the client made itself name no model.
+                    let model = text(message, "model").filter(|model| !model.starts_with('<'));
+                    by_id.insert(id.to_owned(), calls.len());
+                    calls.push(Heard {
+                        call: make(Some(id), tool, &block["input"]),
+                        responded: model.map(str::to_owned),
+                        request_id: text(&line, "requestId").map(str::to_owned),
+                        version: text(&line, "version").map(str::to_owned),
+                        ..Heard::default()
+                    });
+                }
+                Some("tool_result") => {
+                    let Some(&at) = text(block, "tool_use_id").and_then(|id| by_id.get(id)) else { continue };
+                    let heard = &mut calls[at];
+                    if block["is_error"] != true {
+                        heard.end = Some(End::Done);
+                        heard.edits = edits(&heard.call, &line["toolUseResult"]);
+                        continue;
+                    }
+                    let (end, certain) = refusal(&words(&block["content"]));
+                    heard.end = Some(end);
+                    let invalid = words(&block["content"]).starts_with("<tool_use_error>");
+                    heard.refused_unless_run = !certain && !invalid;
+                }
+                _ => {}
+            }
+        }
+    }
+    calls
+}
+
+/// What an error says of the end of a call, and whether it is certain.
+fn refusal(words: &str) -> (End, bool) {
+    const BY_PERSON: &[&str] =
+        &["User refused", "The user doesn't want to", "[Request interrupted by user", "User rejected", "user rejected"];
+    if BY_PERSON.iter().any(|phrase| words.starts_with(phrase)) {
+        return (End::Refused, true);
+    }
+    if words.starts_with("Claude requested permissions") {
+        return (End::NotAllowed, true);
+    }
+    if words.starts_with("Permission to use") && words.contains("denied") {
+        return (End::Denied, true);
+    }
+    (End::Failed, false)
+}
+
+fn words(content: &Value) -> String {
+    match content {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).collect(),
+        _ => String::new(),
+    }
+}
+
+/// Reads the version in `claude-code_2-1-197_harness`.
+fn version(agent: &str) -> Option<String> {
+    let mut parts = agent.split('_');
+    (parts.next() == Some("claude-code")).then_some(())?;
+    let version = parts.next()?.replace('-', ".");
+    version.starts_with(|c: char| c.is_ascii_digit()).then_some(version)
+}

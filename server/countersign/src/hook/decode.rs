@@ -1,0 +1,250 @@
+//! What every agent's hooks come down to. One file a client says how; it is pure and knows no disk.
+
+use std::path::PathBuf;
+
+use countersign_event::payload::tool::Decision;
+use serde_json::Value;
+
+/// A client whose hooks we understand.
+pub(super) struct Client {
+    /// Its name in our catalogue.
+    pub(super) name: &'static str,
+    /// Reads one hook call. `None`: not what its hooks say.
+    pub(super) decode: fn(&Input<'_>) -> Option<Said>,
+    /// Reads lines of its session file: the calls they tell of.
+    pub(super) heard: fn(&str) -> Vec<Heard>,
+    /// What its hooks want for an answer: nothing, or JSON that changes nothing.
+    pub(super) answer: &'static str,
+    /// Some ends of calls stand in its session file alone, so it is looked into at every hook call.
+    pub(super) ends_late: bool,
+}
+
+/// One hook call as it came.
+pub(super) struct Input<'a> {
+    /// The event, where the command line named it.
+    pub(super) event: Option<&'a str>,
+    /// What was on stdin.
+    pub(super) json: &'a Value,
+    /// The environment.
+    pub(super) env: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl<'a> Input<'a> {
+    /// Returns the text under a name. `None` for an empty one.
+    pub(super) fn text(&self, name: &str) -> Option<&'a str> {
+        text(self.json, name)
+    }
+}
+
+/// Returns the text under a name. `None` for an empty one.
+pub(super) fn text<'a>(json: &'a Value, name: &str) -> Option<&'a str> {
+    json[name].as_str().filter(|text| !text.is_empty())
+}
+
+/// What one hook call says.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Said {
+    /// The client's session.
+    pub(super) session: String,
+    /// The directory it works in.
+    pub(super) cwd: Option<PathBuf>,
+    /// The model that is asked for.
+    pub(super) model: Option<String>,
+    /// The client's version.
+    pub(super) version: Option<String>,
+    /// Its permission mode, by its own name.
+    pub(super) mode: Option<String>,
+    /// Its session files, the one that most likely has the call first.
+    pub(super) transcripts: Vec<PathBuf>,
+    /// What belongs together, where that is not the session.
+    pub(super) notes: Option<String>,
+    /// The agent's name, where the client is a form that many agents use.
+    pub(super) tool: Option<String>,
+    /// The provider's id of the answer.
+    pub(super) request_id: Option<String>,
+    /// A person took it in an editor, by a gesture.
+    pub(super) is_ide: bool,
+    /// It says that it does not know the model, whatever it said before.
+    pub(super) forgets_model: bool,
+    /// What happened.
+    pub(super) steps: Vec<Step>,
+}
+
+/// Something that happened in a session.
+#[derive(Debug, PartialEq)]
+pub(super) enum Step {
+    /// It began or was taken up again.
+    Began,
+    /// A person sent a prompt.
+    Prompted {
+        /// The client's id of the turn, where two hooks can tell of the same prompt.
+        turn: Option<String>,
+        /// The prompt.
+        text: String,
+    },
+    /// A call is about to be made.
+    Calling(Call),
+    /// A person is asked whether it may be.
+    Asked {
+        /// The call.
+        call: Call,
+        /// The question's own id, where answers name that.
+        question: Option<String>,
+    },
+    /// Somebody answered.
+    Answered {
+        /// The question's id.
+        question: String,
+        /// What they answered.
+        answer: Answer,
+    },
+    /// A call ended.
+    Ended {
+        /// The call.
+        call: Call,
+        /// How.
+        end: End,
+        /// What the client says it did to files.
+        edits: Vec<Edit>,
+        /// What somebody decided about it, where the client says so.
+        decision: Option<Decision>,
+    },
+    /// Something of which too little is told to record it.
+    NotFollowed(&'static str),
+    /// A turn is over: what did not end by now has its end in the session file.
+    Rested,
+    /// A turn is over, and nothing is under way any more.
+    Idle,
+    /// The session is over.
+    Finished,
+}
+
+/// A tool call.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Call {
+    /// The client's id of it.
+    pub(super) id: Option<String>,
+    /// The tool, by the client's name.
+    pub(super) tool: String,
+    /// Its arguments.
+    pub(super) input: Value,
+    /// What it may do to files.
+    pub(super) touches: Touches,
+    /// The text the model wrote with it.
+    pub(super) output: Option<String>,
+    /// Texts of files that an editor has open and not saved.
+    pub(super) buffers: Vec<(PathBuf, String)>,
+    /// It is no tool call, but a moment between which edits lie.
+    pub(super) is_checkpoint: bool,
+    /// The client's id of it, where that is told only after it.
+    pub(super) named_late: Option<String>,
+}
+
+/// What a call may do to files.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) enum Touches {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// It reads these.
+    Reads(Vec<PathBuf>),
+    /// It writes these and no others.
+    Writes(Vec<PathBuf>),
+    /// Anything below the directory, and these wherever they are.
+    Anything(Vec<PathBuf>),
+}
+
+impl Touches {
+    /// Returns the files it names.
+    pub(super) fn named(&self) -> &[PathBuf] {
+        match self {
+            Touches::Nothing => &[],
+            Touches::Reads(files) | Touches::Writes(files) | Touches::Anything(files) => files,
+        }
+    }
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// As it should.
+    Done,
+    /// With an error of its own.
+    Failed,
+    /// A person refused it.
+    Refused,
+    /// A hook or rule stopped it.
+    Denied,
+    /// Nobody had allowed it, and nobody was asked.
+    NotAllowed,
+    /// Nobody saw.
+    Unknown,
+}
+
+/// A person's answer to a question for permission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// This time.
+    Once,
+    /// From now on.
+    Always,
+    /// No.
+    No,
+}
+
+/// What a client says a call did to a file.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Edit {
+    /// The file.
+    pub(super) path: PathBuf,
+    /// Its text before; `Some(None)`: there was no file.
+    pub(super) before: Option<Option<String>>,
+    /// Its text after; `Some(None)`: there is no file.
+    pub(super) after: Option<Option<String>>,
+    /// It stands in an editor and not on disk.
+    pub(super) in_buffer: bool,
+}
+
+/// A call that a session file tells of.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Heard {
+    /// The call.
+    pub(super) call: Call,
+    /// The model that was asked.
+    pub(super) requested: Option<String>,
+    /// The model that answered, where the provider said so.
+    pub(super) responded: Option<String>,
+    /// The provider's id of the answer.
+    pub(super) request_id: Option<String>,
+    /// The client's version.
+    pub(super) version: Option<String>,
+    /// How it ended, if it did.
+    pub(super) end: Option<End>,
+    /// What somebody decided about it.
+    pub(super) decision: Option<Decision>,
+    /// What it did to files.
+    pub(super) edits: Vec<Edit>,
+    /// It ended with an error that may be its own or a refusal; whether it ever ran decides.
+    pub(super) refused_unless_run: bool,
+}
+
+/// Returns every absolute path among the texts of a tool's arguments, a few levels deep.
+pub(super) fn absolute_paths(input: &Value) -> Vec<PathBuf> {
+    const MOST: usize = 32;
+    fn walk(value: &Value, depth: u8, out: &mut Vec<PathBuf>) {
+        match value {
+            Value::String(text) if text.len() < 4096 && !text.contains('\n') => {
+                let path = PathBuf::from(text.strip_prefix("file://").unwrap_or(text));
+                if path.is_absolute() && path.components().count() > 1 && out.len() < MOST {
+                    out.push(path);
+                }
+            }
+            Value::Array(items) if depth > 0 => items.iter().for_each(|item| walk(item, depth - 1, out)),
+            Value::Object(fields) if depth > 0 => fields.values().for_each(|item| walk(item, depth - 1, out)),
+            _ => {}
+        }
+    }
+    let mut out = Vec::new();
+    walk(input, 4, &mut out);
+    out
+}
