@@ -222,6 +222,8 @@ fn what_is_no_json_rpc_is_said_to_be_unknown() {
     }
 }
 
+mod agents;
+mod disorder;
 mod servers;
 mod shapes;
 
