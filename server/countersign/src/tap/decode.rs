@@ -90,8 +90,8 @@ pub(crate) struct Decoder {
     names: Names,
     /// The caller says that this is an AI's server.
     is_said: bool,
-    /// Something of an AI's was asked or said.
-    is_followed: bool,
+    /// Something of an AI's was asked or said, followed or not.
+    is_known: bool,
     models: copilot::Models,
     /// The model that is configured for completions.
     configured: Option<NamedModel>,
@@ -130,12 +130,13 @@ enum Kind {
     Menu,
     LlmLs(Option<NamedModel>),
     Cody,
+    Generation,
 }
 
 impl Kind {
     fn channel(&self) -> Channel {
         match self {
-            Kind::Inline | Kind::GetCompletions | Kind::LlmLs(_) | Kind::Cody => Channel::Inline,
+            Kind::Inline | Kind::GetCompletions | Kind::LlmLs(_) | Kind::Cody | Kind::Generation => Channel::Inline,
             Kind::NextEdit => Channel::NextEdit,
             Kind::Panel => Channel::Panel,
             Kind::Menu => Channel::Menu,
@@ -167,8 +168,8 @@ impl Decoder {
     }
 
     /// Says whether anything in the stream was known to be an AI's.
-    pub(crate) fn is_followed(&self) -> bool {
-        self.is_followed || self.names.tool.is_some()
+    pub(crate) fn is_known(&self) -> bool {
+        self.is_known || self.names.tool.is_some()
     }
 
     /// Takes one message.
@@ -267,12 +268,18 @@ impl Decoder {
                 self.select_model(settings.get("settings"));
                 Vec::new()
             }
-            "getPanelCompletions" => vec![Seen::NotFollowed("panel")],
-            "aws/textDocument/editCompletion" => vec![Seen::NotFollowed("next_edit")],
-            "chat/submitMessage" | "tabby/chat/edit" => vec![Seen::NotFollowed("chat")],
+            "textDocument/generation" if self.is_ai() => {
+                self.ask(envelope, lsp_inline::position_of(params), Kind::Generation)
+            }
             "session/prompt" => vec![Seen::NotFollowed("acp")],
             "tools/call" => vec![Seen::NotFollowed("mcp")],
-            _ => seen(copilot::client_message(method, params)),
+            _ => match not_followed(method) {
+                Some(channel) => {
+                    self.is_known = true;
+                    vec![Seen::NotFollowed(channel)]
+                }
+                None => seen(copilot::client_message(method, params)),
+            },
         }
     }
 
@@ -300,6 +307,9 @@ impl Decoder {
                 self.remember_of(Direction::ToEditor, envelope, Open::ApplyEdit(ids));
                 seen([Observation::Proposed { request, edits, model: None }])
             }
+            "conversation/invokeClientTool" | "aws/openFileDiff" | "aws/didWriteFile" | "aws/didAppendFile" => {
+                vec![Seen::NotFollowed("agent_edit")]
+            }
             "workspace/configuration" => {
                 let params = serde_json::from_str::<Value>(params.get()).unwrap_or_default();
                 let ours = |item: &Value| item.get("section").and_then(Value::as_str) == Some("github.copilot");
@@ -325,7 +335,7 @@ impl Decoder {
     /// Opens a question about suggestions at a place.
     fn ask(&mut self, envelope: &Envelope<'_>, asked: Option<(String, Position)>, kind: Kind) -> Vec<Seen> {
         let Some((uri, position)) = asked else { return vec![Seen::NotFollowed("malformed_request")] };
-        self.is_followed |= self.is_said || !matches!(kind, Kind::Menu);
+        self.is_known |= self.is_said || !matches!(kind, Kind::Menu);
         self.last_request += 1;
         let request = self.last_request;
         if kind.is_logged() {
@@ -453,6 +463,7 @@ impl Decoder {
             }),
             Kind::GetCompletions => result.and_then(copilot::items),
             Kind::Cody => result.and_then(cody::items),
+            Kind::Generation => result.and_then(lsp_inline::generated),
             Kind::LlmLs(requested) => result.and_then(llm_ls::items).map(|(items, request_id)| {
                 model = requested.clone().map(|model| NamedModel { request_id: Some(request_id), ..model });
                 items
@@ -497,7 +508,7 @@ impl Decoder {
     }
 
     fn prompted(&mut self, envelope: &Envelope<'_>, turn: Option<u64>) -> Vec<Seen> {
-        self.is_followed = true;
+        self.is_known = true;
         let Some(turn) = turn else { return vec![Seen::NotFollowed("malformed_request")] };
         self.remember(envelope, Open::Turn(turn));
         let given_up = self.chats.give_up(false);
@@ -524,6 +535,23 @@ impl Decoder {
     fn is_ai(&self) -> bool {
         self.is_said || self.names.tool.is_some()
     }
+}
+
+/// Names the channels of an AI that are known and not followed, by the client's method.
+fn not_followed(method: &str) -> Option<&'static str> {
+    Some(match method {
+        "getPanelCompletions" => "panel",
+        "aws/textDocument/editCompletion" => "next_edit",
+        "textDocument/generationStream" => "generation_stream",
+        "conversation/notifyCodeAcceptance" => "agent_edit",
+        "aws/chat/sendInlineChatPrompt" | "aws/chat/inlineChatResult" => "inline_chat",
+        "git/commitGenerate" | "tabby/chat/generateCommitMessage" => "commit_message",
+        "chat/submitMessage" => "chat",
+        _ if method.starts_with("tabby/chat/") => "chat",
+        _ if method.starts_with("backgroundAgent/") || method.starts_with("cloudAgent/") => "agent",
+        _ if method.starts_with("copilot/codeReview/") => "code_review",
+        _ => return None,
+    })
 }
 
 fn seen(observations: impl IntoIterator<Item = Observation>) -> Vec<Seen> {

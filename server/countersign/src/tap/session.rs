@@ -178,7 +178,7 @@ impl Running {
         self.seen(at, last);
         self.observe(at, Observation::Ended);
         self.start();
-        if self.heard > 0 && !self.is_unknown_told && !self.decoder.is_followed() {
+        if self.heard > 0 && !self.is_unknown_told && !self.decoder.is_known() {
             self.unknown(at, 1);
         }
         for trouble in std::mem::take(&mut self.degraded) {

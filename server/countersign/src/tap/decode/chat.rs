@@ -105,6 +105,7 @@ struct Said {
     reply: Option<String>,
     edit_agent_rounds: Vec<Round>,
     model_info: Option<ModelInfo>,
+    model_name: Option<String>,
     message_id: Option<String>,
     body: Option<String>,
 }
@@ -285,7 +286,8 @@ impl Turn {
     fn hear(&mut self, said: Said) {
         self.conversation = self.conversation.take().or(said.conversation_id);
         self.id = self.id.take().or(said.turn_id).or(said.message_id);
-        self.responded = self.responded.take().or(said.model_info.and_then(|info| info.id));
+        let named = said.model_info.and_then(|info| info.id).or(said.model_name);
+        self.responded = self.responded.take().or(named);
         let pieces = said.reply.into_iter().chain(said.edit_agent_rounds.into_iter().filter_map(|round| round.reply));
         for piece in pieces {
             if self.reply.len() + piece.len() <= MAX_REPLY {

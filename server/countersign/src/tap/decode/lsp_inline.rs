@@ -161,6 +161,18 @@ pub(super) fn items(result: &RawValue) -> Option<Items> {
     Some(Items { items: items.into_iter().filter(|item| !item.is_inline_edit).map(item).collect(), has_edits })
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Generated {
+    generated_text: String,
+}
+
+/// Reads the answer to a `textDocument/generation`: one text at the cursor.
+pub(super) fn generated(result: &RawValue) -> Option<Vec<Item>> {
+    let generated: Generated = serde_json::from_str(result.get()).ok()?;
+    Some(vec![Item { text: generated.generated_text, ..Item::default() }])
+}
+
 fn item(item: InlineItem) -> Item {
     let (text, plain) = match item.insert_text {
         InsertText::Plain(text) => (text, None),

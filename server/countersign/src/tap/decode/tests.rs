@@ -222,6 +222,7 @@ fn what_is_no_json_rpc_is_said_to_be_unknown() {
     }
 }
 
+mod disorder;
 mod servers;
 mod shapes;
 

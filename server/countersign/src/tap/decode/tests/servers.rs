@@ -52,7 +52,7 @@ impl Stage {
             self.seen(seen);
         }
         self.observe(Observation::Ended);
-        if !self.decoder.is_followed() {
+        if !self.decoder.is_known() {
             self.out += "nobody knows it\n";
         }
         self.out
@@ -409,6 +409,45 @@ fn edits_of_commands_and_code_actions_are_offers() {
         expect![[r#"
             offered 1 Edit "a = 1 + 2" at 0:0-0:1 by Some("m-7b")/None Reported None
             accepted 1#1 Full Edit Inferred Some("a = 1 + 2")
+        "#]],
+    );
+}
+
+#[test]
+fn a_generation_is_an_offer_at_the_cursor() {
+    let script = opened(&format!(
+        r#"
+        > {{"id":1,"method":"textDocument/generation","params":{{"textDocument":{{"uri":"file:///a"}},"position":{{"line":0,"character":1}},"model":"one","parameters":{{}}}}}}
+        < {{"id":1,"result":{{"generatedText":" + 1"}}}}
+        {}
+        "#,
+        edit(0, 1, 1, " + 1"),
+    ));
+    let told = Stage::new(Decoder::new().knowing(None, "lsp-ai")).play(&script);
+    expect![[r#"
+        offered 1 Inline " + 1" at 0:1-0:1
+        accepted 1#1 Full Edit Inferred Some(" + 1")
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn channels_that_are_known_and_not_followed_are_said() {
+    check(
+        r#"
+        > {"id":1,"method":"backgroundAgent/create","params":{}}
+        > {"id":2,"method":"git/commitGenerate","params":{}}
+        > {"id":3,"method":"conversation/notifyCodeAcceptance","params":{"turnId":"t","acceptedFileCount":1,"totalFileCount":1}}
+        < {"id":3,"method":"conversation/invokeClientTool","params":{"name":"insert_edit_into_file"}}
+        > {"id":4,"method":"tabby/chat/edit","params":{}}
+        > {"id":5,"method":"checkStatus","params":{}}
+        "#,
+        expect![[r#"
+            NotFollowed("agent")
+            NotFollowed("commit_message")
+            NotFollowed("agent_edit")
+            NotFollowed("agent_edit")
+            NotFollowed("chat")
         "#]],
     );
 }
