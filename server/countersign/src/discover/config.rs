@@ -4,7 +4,7 @@
 //! commented out, switched off or not trusted is no call: we would rather say blind than be it.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -167,7 +167,7 @@ fn read(path: &Path) -> File {
 }
 
 /// Reads a small JSON file, comments allowed.
-pub(super) fn read_json(path: &PathBuf) -> Option<Value> {
+pub(super) fn read_json(path: &Path) -> Option<Value> {
     match read(path) {
         File::Settings(settings) => Some(settings),
         _ => None,

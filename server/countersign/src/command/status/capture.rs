@@ -132,7 +132,11 @@ impl Trail {
 fn is_of(tool: &Tool, name: &str, transport: &str) -> bool {
     let is = |other: &&str| name.eq_ignore_ascii_case(other);
     match transport {
-        "tap" => is(&tool.name) || tool.tap_names.iter().any(|n| is(n)) || tool.programs.iter().any(|n| is(n)),
+        "tap" => {
+            // An agent's program may have the short name of another tool of the same maker.
+            let programs = if tool.hooks.is_none() { tool.programs } else { &[] };
+            [&[tool.name], tool.tap_names, programs].concat().iter().any(is)
+        }
         "hook" => tool.hooks.as_ref().map_or(is(&tool.name), |hooks| is(&hooks.tool)),
         _ => false,
     }
@@ -242,5 +246,59 @@ pub(super) fn for_people(capture: &Value, paint: Paint, line: &mut impl FnMut(&s
         let tool = row["tool"].as_str().unwrap_or("?");
         line("blind", format!("{}: {why}", paint.yellow(tool)));
         line("", format!("  {to_do}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trail(tool: &str, transport: &str) -> Trail {
+        let at = Timestamp::from_millis(1_800_000_000_000);
+        let seen = Seen { state: "recording", state_at: at, last: at };
+        Trail { seen: [((tool.to_owned(), transport.to_owned()), seen)].into(), persons: Persons::default() }
+    }
+
+    /// A machine that has Claude Code's and the Copilot command line's directories.
+    fn found(claude: &str) -> Vec<Found> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join(".claude")).unwrap();
+        std::fs::create_dir_all(dir.path().join(".copilot")).unwrap();
+        std::fs::write(dir.path().join(".claude/settings.json"), claude).unwrap();
+        discover(&Machine::new(dir.path().to_owned(), None, dir.path().join("system"), None))
+    }
+
+    #[test]
+    fn a_hook_that_called_once_and_is_no_longer_set_is_blind() {
+        let set = r#"{"hooks":{"PostToolUse":[{"hooks":[{"command":"countersign hook claude-code"}]}]}}"#;
+        let trail = trail("claude-code", "hook");
+        let rows_of = |claude| rows(&trail, &found(claude));
+        let now = &rows_of(set)[0];
+        assert_eq!((&now["blind"], &now["captured_by"][0]), (&Value::Null, &json!("hook in ~/.claude/settings.json")));
+        let later = &rows_of("{}")[0];
+        assert!(later["blind"].is_string() && later["do"].is_string());
+        assert_eq!(later["captured_by"], json!([]));
+    }
+
+    #[test]
+    fn the_copilot_that_a_tap_saw_is_not_the_one_whose_hooks_are_missing() {
+        let rows = rows(&trail("copilot", "tap"), &found("{}"));
+        let cli = rows.iter().find(|row| row["tool"] == "copilot-cli").unwrap();
+        assert_eq!(cli["state"], "blind");
+        assert!(rows[0]["found"].is_null(), "the language server is not on this machine");
+    }
+
+    #[test]
+    fn persons_known_by_an_account_alone_or_not_at_all_are_unresolved() {
+        let mut persons = Persons::default();
+        for person in [
+            r#"{"id":"a","via":"sso","how":"reported"}"#,
+            r#"{"id":"b","via":"git","how":"observed"}"#,
+            r#"{"id":"c","via":"os","how":"observed"}"#,
+            r#"{"absent":"headless"}"#,
+        ] {
+            persons.count(&serde_json::from_str(person).unwrap());
+        }
+        assert_eq!(persons, Persons { sso: 1, git: 1, os: 1, unresolved: 2, of: 4 });
     }
 }
