@@ -11,5 +11,6 @@ mod hook;
 mod house;
 mod lsp;
 mod replay;
+mod status;
 mod support;
 mod wire;

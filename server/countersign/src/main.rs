@@ -7,6 +7,7 @@ mod cli;
 mod command;
 mod config;
 mod demo_server;
+mod discover;
 mod error;
 mod git;
 mod hook;

@@ -1,10 +1,10 @@
 //! `countersign status`: are we recording, what waits, what is missing.
 
-use std::collections::BTreeMap;
+mod capture;
+
 use std::io::Write;
 use std::process::ExitCode;
 
-use countersign_event::Timestamp;
 use countersign_spool::{Reader, SpoolError, SpoolStatus};
 use serde_json::{Value, json};
 
@@ -13,6 +13,7 @@ use crate::error::Failure;
 use crate::paint::Paint;
 use crate::shell::{Shell, now};
 use crate::{hook, pause, replay};
+use capture::Trail;
 
 /// Runs `countersign status`.
 pub(crate) fn run(args: &JsonArgs, shell: &Shell) -> Result<ExitCode, Failure> {
@@ -32,9 +33,9 @@ pub(crate) fn run(args: &JsonArgs, shell: &Shell) -> Result<ExitCode, Failure> {
 pub(crate) fn read(shell: &Shell) -> Result<Value, Failure> {
     let replay = replay::state(shell);
     let to = replay["to"].as_str().map(str::to_owned);
-    let (spool, capture) = match Reader::open(&shell.paths.state) {
-        Ok(reader) => (Some(reader.status(to.as_deref())?), captures(&reader)?),
-        Err(SpoolError::Missing { .. }) => (None, Vec::new()),
+    let (spool, trail) = match Reader::open(&shell.paths.state) {
+        Ok(reader) => (Some(reader.status(to.as_deref())?), Trail::read(&reader)?),
+        Err(SpoolError::Missing { .. }) => (None, Trail::default()),
         Err(error) => return Err(error.into()),
     };
     let pause = pause::current(&shell.paths.state, now());
@@ -42,7 +43,8 @@ pub(crate) fn read(shell: &Shell) -> Result<Value, Failure> {
         "spool": { "events": 0, "pending": 0, "bytes": 0, "oldest_pending": null },
         "stream": null,
         "replay": replay,
-        "capture": capture,
+        "capture": capture::rows(&trail, &capture::this_machine()),
+        "persons": trail.persons,
         "gaps": [],
         "paused": pause.is_some(),
     });
@@ -62,26 +64,6 @@ pub(crate) fn read(shell: &Shell) -> Result<Value, Failure> {
         status["stream"] = json!({ "id": spool.stream, "epoch": spool.epoch, "seq": spool.seq, "hash": spool.hash });
     }
     Ok(status)
-}
-
-/// Every tool that capture has started for, with its last known state.
-fn captures(reader: &Reader) -> Result<Vec<Value>, Failure> {
-    let mut seen: BTreeMap<(String, String), (Timestamp, &str)> = BTreeMap::new();
-    for (verb, state) in [("started", "recording"), ("degraded", "degraded"), ("stopped", "stopped")] {
-        for stored in reader.by_type(&format!("dev.countersign.capture.{verb}.v1"), 0)? {
-            let Ok(header) = stored.bytes.header() else { continue };
-            let data: Value = serde_json::from_str(header.data).unwrap_or_default();
-            let field = |name: &str| data["path"][name].as_str().unwrap_or("unknown").to_owned();
-            let entry = seen.entry((field("tool"), field("transport"))).or_insert((header.time, state));
-            if header.time >= entry.0 {
-                *entry = (header.time, state);
-            }
-        }
-    }
-    Ok(seen
-        .into_iter()
-        .map(|((tool, path), (time, state))| json!({ "tool": tool, "path": path, "state": state, "last_event": time }))
-        .collect())
 }
 
 fn gaps(spool: &SpoolStatus) -> Value {
@@ -105,10 +87,7 @@ fn for_people(status: &Value, paint: Paint) -> String {
         },
     };
     line("capture", recording);
-    for tool in status["capture"].as_array().into_iter().flatten() {
-        let field = |name: &str| tool[name].as_str().unwrap_or("?").to_owned();
-        line("", format!("{} by {}: {} at {}", field("tool"), field("path"), field("state"), field("last_event")));
-    }
+    capture::for_people(&status["capture"], paint, &mut line);
     for trouble in status["hook_troubles"].as_array().into_iter().flatten() {
         line("hooks", paint.yellow(trouble.as_str().unwrap_or("?")));
     }
@@ -132,5 +111,10 @@ fn for_people(status: &Value, paint: Paint) -> String {
     let gaps = status["gaps"].as_array().map_or(0, Vec::len);
     let text = if gaps == 0 { "none".to_owned() } else { paint.red(&format!("{gaps}; see `countersign log`")) };
     line("gaps", text);
+    let count = |name: &str| status["persons"][name].as_u64().unwrap_or_default();
+    if count("unresolved") > 0 {
+        let of = format!("{} of the last {} events", count("unresolved"), count("of"));
+        line("persons", paint.yellow(&format!("{of} name nobody but an account; set git's user.email")));
+    }
     out
 }
