@@ -9,6 +9,7 @@ mod editors;
 mod hook;
 mod house;
 mod lsp;
+mod real;
 mod replay;
 mod support;
 mod wire;
