@@ -5,7 +5,9 @@
 
 mod anthropic;
 mod claude_code;
+mod codex;
 mod endpoint;
+mod openai;
 mod program;
 
 use serde_json::Value;

@@ -52,6 +52,5 @@ fn message(turn: &Turn, number: usize, model: &str, stream: bool) -> Answer {
             "usage": {"output_tokens": 10}}),
         json!({"type": "message_stop"}),
     ];
-    let name = |event: &Value| event["type"].as_str().unwrap().to_owned();
-    Answer::stream(events.iter().map(|event| format!("event: {}\ndata: {event}\n\n", name(event))).collect())
+    Answer::events(&events)
 }

@@ -1,7 +1,5 @@
 //! Claude Code, with our hook in its settings.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
 use super::endpoint::Endpoint;
@@ -54,7 +52,7 @@ fn what_claude_code_did_and_was_refused_stands_in_the_trail() {
     assert_eq!(endpoint.refused(), Vec::<String>::new(), "it asked for nothing else");
 
     let log = world.log();
-    assert_eq!(troubles(&world), "");
+    assert_eq!(program::troubles(&world), "");
     assert_eq!(of_type(&log, "capture.degraded"), Vec::<&Value>::new());
     let prompts = of_type(&log, "prompt.submitted");
     assert_eq!(prompts.len(), 1, "{prompts:#?}");
@@ -84,9 +82,4 @@ fn settings(world: &World) {
     let directory = program::home(world).join(".claude");
     std::fs::create_dir_all(&directory).unwrap();
     std::fs::write(directory.join("settings.json"), settings.to_string()).unwrap();
-}
-
-fn troubles(world: &World) -> String {
-    let log: &Path = &world.home().join("state/hook.log");
-    std::fs::read_to_string(log).unwrap_or_default()
 }

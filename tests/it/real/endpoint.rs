@@ -31,8 +31,13 @@ impl Answer {
         Answer { content_type: "application/json", body: body.to_string() }
     }
 
-    pub fn stream(body: String) -> Answer {
-        Answer { content_type: "text/event-stream", body }
+    /// Server-sent events, each named by its `type` where it has one.
+    pub fn events(events: &[Value]) -> Answer {
+        let body = events.iter().map(|event| match event["type"].as_str() {
+            Some(name) => format!("event: {name}\ndata: {event}\n\n"),
+            None => format!("data: {event}\n\n"),
+        });
+        Answer { content_type: "text/event-stream", body: body.collect() }
     }
 }
 

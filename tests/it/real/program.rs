@@ -83,3 +83,8 @@ pub fn run(command: &mut Command, world: &World) -> String {
     assert!(status.success(), "{status}: {:#?}", said());
     said().0
 }
+
+/// What our hooks could not do.
+pub fn troubles(world: &World) -> String {
+    std::fs::read_to_string(world.home().join("state/hook.log")).unwrap_or_default()
+}
