@@ -7,6 +7,8 @@ mod anthropic;
 mod claude_code;
 mod codex;
 mod endpoint;
+mod gemini;
+mod gemini_cli;
 mod openai;
 mod program;
 
