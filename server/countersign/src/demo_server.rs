@@ -2,6 +2,7 @@
 //! everything the recording says it had been told before, by method. For the demonstration and the tests.
 //!
 //! A recording has one frame a line: `{"dir":"c2s"|"s2c","header","body"}`; other lines are passed over.
+//! An empty header means a protocol of lines.
 //! Every frame is written in two pieces, so that readers meet partial ones.
 
 use std::collections::HashMap;
@@ -34,7 +35,7 @@ pub(crate) fn run(args: &DemoServerArgs) -> Result<ExitCode, Failure> {
     let mut stage = Stage { input: BufReader::new(std::io::stdin().lock()), ids: HashMap::new() };
     let mut output = std::io::stdout().lock();
     for line in &lines {
-        if line.dir == "c2s" && stage.hear(&line.body)?.is_none() {
+        if line.dir == "c2s" && stage.hear(line)?.is_none() {
             break;
         }
         if line.dir == "s2c" {
@@ -60,11 +61,12 @@ impl<R: Read> Stage<R> {
     /// Waits for the message that the recording has here: the next one of the same method. Others
     /// are passed over, because a real editor cuts its edits differently every time.
     /// `None` when the client has nothing more to say.
-    fn hear(&mut self, recorded: &str) -> Result<Option<()>, Failure> {
+    fn hear(&mut self, recorded: &Line) -> Result<Option<()>, Failure> {
         let read = |text: &[u8]| serde_json::from_slice::<Value>(text).unwrap_or_default();
-        let expected = read(recorded.as_bytes());
+        let expected = read(recorded.body.as_bytes());
         let heard = loop {
-            let Some(body) = self.read_frame()? else { return Ok(None) };
+            let body = if recorded.header.is_empty() { self.read_line()? } else { self.read_frame()? };
+            let Some(body) = body else { return Ok(None) };
             let message = read(&body);
             if message.get("method") == expected.get("method") {
                 break message;
@@ -76,6 +78,13 @@ impl<R: Read> Stage<R> {
             self.ids.insert(recorded.to_string(), now.clone());
         }
         Ok(Some(()))
+    }
+
+    /// Reads one line of a protocol without headers.
+    fn read_line(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        let mut line = Vec::new();
+        let n = self.input.read_until(b'\n', &mut line)?;
+        Ok((n > 0).then_some(line))
     }
 
     fn read_frame(&mut self) -> Result<Option<Vec<u8>>, Failure> {

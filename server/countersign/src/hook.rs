@@ -114,6 +114,7 @@ fn hook(args: &HookArgs) -> Result<(), String> {
     let mut memory = store.memory();
     let before = memory.clone();
     memory.model = said.model.take().or(if said.forgets_model { None } else { memory.model });
+    memory.first_mode = memory.first_mode.or_else(|| said.mode.clone());
     memory.version = said.version.take().or(memory.version);
     let heard_of = |path: &PathBuf| memory.transcripts.contains(path);
     let new: Vec<PathBuf> = said.transcripts.iter().filter(|path| !heard_of(path)).cloned().collect();

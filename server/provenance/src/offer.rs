@@ -97,6 +97,27 @@ pub(crate) fn equal_but_for_blanks(a: &str, b: &str) -> bool {
     !a.is_empty() && a == words(b)
 }
 
+/// So many closing brackets and quotes are looked at.
+pub(crate) const CLOSERS_MAX: usize = 4;
+
+/// Says whether a text differs from the offer in closing brackets and quotes at its end alone: the
+/// editor had put them `behind` already, or put them there by itself.
+pub(crate) fn equal_but_for_closers(content: &str, wanted: &str, behind: &str) -> bool {
+    let are_closers = |text: &str| !text.is_empty() && text.len() <= CLOSERS_MAX && text.chars().all(is_closer);
+    if content.trim().is_empty() {
+        return false;
+    }
+    match (wanted.strip_prefix(content), content.strip_prefix(wanted)) {
+        (Some(rest), _) => are_closers(rest) && behind.starts_with(rest),
+        (_, Some(more)) => are_closers(more),
+        _ => false,
+    }
+}
+
+fn is_closer(c: char) -> bool {
+    matches!(c, ')' | ']' | '}' | '>' | '"' | '\'' | '`')
+}
+
 /// Says whether one key can have put this text: a character, a line break with its indentation, or a
 /// pair that the editor closed by itself.
 pub(crate) fn is_keystroke(text: &str) -> bool {
@@ -129,7 +150,7 @@ pub(crate) fn ends_at_border(taken: &str, rest: &str) -> bool {
     }
 }
 
-fn is_word(c: char) -> bool {
+pub(crate) fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
@@ -202,6 +223,20 @@ mod tests {
         assert_eq!(fit("foo(bar)", "foo(bar)"), Fit::Complete);
         assert_eq!(fit("fob", "foo(bar)"), Fit::Apart);
         assert_eq!(fit("é", "è"), Fit::Apart);
+    }
+
+    #[test]
+    fn closers_that_the_editor_added_or_had_make_no_difference() {
+        for (content, wanted, behind, equal) in [
+            ("foo(bar", "foo(bar)", ")\n", true),
+            ("foo(bar", "foo(bar)", "\n)", false),
+            ("foo()", "foo(", "", true),
+            ("foo(x)", "foo(", "", false),
+            ("", ")", ")", false),
+            ("a", "a)]}>\"", ")]}>\"", false),
+        ] {
+            assert_eq!(equal_but_for_closers(content, wanted, behind), equal, "{content:?} {wanted:?} {behind:?}");
+        }
     }
 
     #[test]

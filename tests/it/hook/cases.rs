@@ -218,6 +218,32 @@ fn a_permission_for_the_session_is_a_grant_for_what_follows() {
 }
 
 #[test]
+fn two_calls_that_end_together_have_each_their_own_file() {
+    let agent = Agent::new();
+    let (shell, write) = (json!({"command": "x"}), json!({"file_path": agent.file("a.txt"), "content": "x\n"}));
+    agent.before("t1", "Bash", &shell);
+    agent.before("t2", "Write", &write);
+    agent.write("a.txt", "x\n");
+    agent.write("b.txt", "y\n");
+    agent.after("t1", "Bash", &shell);
+    agent.after("t2", "Write", &write);
+    assert_eq!(edits(&agent.log()), [edit("t1", "b.txt", None, Some("y\n")), edit("t2", "a.txt", None, Some("x\n"))]);
+}
+
+#[test]
+fn a_question_that_nobody_answered_is_a_refusal() {
+    let agent = Agent::new();
+    let input = json!({"file_path": agent.file("a.txt"), "content": "x\n"});
+    agent.before("t1", "Write", &input);
+    agent.says("PermissionRequest", json!({"tool_name": "Write", "tool_input": input}));
+    agent.says("SessionEnd", json!({"reason": "other"}));
+    assert_eq!(
+        ends(&agent.log()),
+        [("t1".to_owned(), "rejected".to_owned(), json!({"by": "person", "scope": "once"}))]
+    );
+}
+
+#[test]
 fn what_another_call_changed_meanwhile_is_not_the_shells() {
     let agent = Agent::new();
     agent.before("t1", "Bash", &json!({"command": "sleep"}));

@@ -53,6 +53,60 @@ fn bytes_that_are_no_protocol_pass_untouched_and_are_counted() {
 }
 
 #[test]
+fn a_server_nobody_knows_is_pumped_and_said_to_be_unknown() {
+    let world = World::new();
+    let hello = b"{\"hello\":1}\n{\"hello\":2}\n";
+    assert!(echo(world.countersign(["tap", "--", "cat"]), hello).success());
+    // A language server that no AI is known to be behind of.
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"capabilities":{}}}"#;
+    let framed = format!("Content-Length: {}\r\n\r\n{body}", body.len());
+    assert!(echo(world.countersign(["tap", "--", "cat"]), framed.as_bytes()).success());
+    let events = world.log();
+    let discovered = of_type(&events, "tool.discovered");
+    assert_eq!(discovered.len(), 2, "once a session");
+    for event in discovered {
+        assert_eq!((&event["data"]["tool"], &event["data"]["captured"]), (&"cat".into(), &false.into()));
+    }
+    let degraded = of_type(&events, "capture.degraded");
+    assert!(degraded.iter().all(|event| event["data"]["reason"] == "unknown_protocol"), "{degraded:?}");
+    assert!(degraded.len() >= 2);
+}
+
+#[test]
+fn keys_and_tokens_of_the_wire_are_written_nowhere() {
+    const HUSH: &str = "aHVzaC1odXNoLWh1c2gtaHVzaA==";
+    let world = World::new();
+    let mut child = tap(&world, "cat > /dev/null");
+    let mut stdin = child.stdin.take().expect("piped");
+    // The raw line stands before the first frame.
+    writeln!(stdin, r#"{{"version":"1.0","mode":"JWT","key":"{HUSH}"}}"#).expect("the tap reads");
+    for body in [
+        format!(
+            r#"{{"id":1,"method":"initialize","params":{{"initializationOptions":{{"token":"{HUSH}","models":{{"a":{{"model":"m","auth_token":"{HUSH}"}}}},"completion":{{"model":"a"}}}}}}}}"#
+        ),
+        format!(
+            r#"{{"id":2,"method":"llm-ls/getCompletions","params":{{"textDocument":{{"uri":"file:///a"}},"position":{{"line":0,"character":0}},"apiToken":"{HUSH}","model":"m"}}}}"#
+        ),
+        format!(r#"{{"id":3,"method":"aws/chat/sendChatPrompt","params":{{"tabId":"t","message":"{HUSH}"}}}}"#),
+        format!(r#"{{"id":4,"method":"unknown/thing","params":{{"key":"{HUSH}"}}}}"#),
+    ] {
+        write!(stdin, "Content-Length: {}\r\n\r\n{body}", body.len()).expect("the tap reads");
+    }
+    drop(stdin);
+    assert!(end(&mut child).success());
+    let events = world.log();
+    assert_eq!(of_type(&events, "prompt.submitted")[0]["data"]["content"]["prompt"]["absent"], "encrypted_on_wire");
+    assert_eq!(of_type(&events, "capture.degraded"), Vec::<&Value>::new());
+    let files: Vec<_> = std::fs::read_dir(world.home().join("state")).expect("a directory").collect();
+    assert!(files.len() >= 2, "{files:?}");
+    for file in files.into_iter().map(|file| file.expect("an entry").path()).filter(|path| path.is_file()) {
+        let bytes = std::fs::read(&file).expect("a file");
+        assert!(!bytes.windows(HUSH.len()).any(|window| window == HUSH.as_bytes()));
+    }
+    assert!(!events.iter().any(|event| event.to_string().contains(HUSH)));
+}
+
+#[test]
 fn a_message_that_is_too_large_to_look_at_passes_all_the_same() {
     let world = World::new();
     let length = 9 << 20;
@@ -62,7 +116,7 @@ fn a_message_that_is_too_large_to_look_at_passes_all_the_same() {
     let events = world.log();
     let reasons: Vec<&str> =
         of_type(&events, "capture.degraded").iter().filter_map(|event| event["data"]["reason"].as_str()).collect();
-    assert_eq!(reasons, ["oversized_message", "oversized_message"], "once in each direction");
+    assert_eq!(reasons, ["oversized_message", "oversized_message", "unknown_protocol"], "once in each direction");
 }
 
 #[test]

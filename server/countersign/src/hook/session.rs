@@ -3,7 +3,7 @@
 //! Every process sees one moment; what lies between two moments is in the [`Store`]. Nothing here is
 //! believed of an agent that the disk can say: texts are read before and after a call.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use countersign_event::content::{ContentName, ContentSlot};
@@ -140,6 +140,11 @@ impl Session<'_> {
         self.memory.turn = turn;
         self.memory.prompts += 1;
         self.memory.prompt = text.to_owned();
+        if self.tap_told("prompt.submitted", |path| path["session"] == self.said.session.as_str())
+            >= self.memory.prompts as usize
+        {
+            return;
+        }
         let payload = Payload::PromptSubmitted(prompt::Submitted {
             how: How::Reported,
             prompt: self.prompt(),
@@ -190,6 +195,12 @@ impl Session<'_> {
             Some(question) => self.store.put(&self.question(question), "question", &json!(key)),
             None => Ok(()),
         }
+    }
+
+    /// Says whether a person was asked about a call: by its id, or as some clients do by its arguments.
+    fn was_asked(&self, key: &str, open: &Open) -> bool {
+        let call = Call { tool: open.tool.clone(), input: open.input.clone(), ..Call::default() };
+        [key, &self.store.key_of_input(&call)].into_iter().any(|key| self.store.get(key, "asked").is_some())
     }
 
     fn answered(&mut self, question: &str, answer: Answer) -> std::io::Result<()> {
@@ -243,7 +254,7 @@ impl Session<'_> {
     fn transcripts(&self) -> Vec<PathBuf> {
         let mut all = self.said.transcripts.clone();
         all.extend(self.memory.transcripts.iter().cloned());
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         all.retain(|path| seen.insert(path.clone()));
         all
     }
@@ -272,7 +283,10 @@ impl Session<'_> {
                     && let Some(open) = self.store.open(&key)
                 {
                     let answer = self.store.get(&key, "answer");
-                    let end = if answer == Some(json!("no")) { End::Refused } else { End::Unknown };
+                    // Who was asked and never said yes has cancelled it.
+                    let asked = self.was_asked(&key, &open) && answer.is_none();
+                    let refused = asked || answer == Some(json!("no"));
+                    let end = if refused { End::Refused } else { End::Unknown };
                     let named = open.files.into_keys().collect();
                     let touches = Touches::Writes(named);
                     let call = Call { id: open.id, tool: open.tool, input: open.input, touches, ..Call::default() };
@@ -300,7 +314,7 @@ impl Session<'_> {
         match open.cloned() {
             Some(open) => {
                 if heard.refused_unless_run {
-                    let asked = self.store.get(&open, "asked").is_some();
+                    let asked = self.store.open(&open).is_some_and(|call| self.was_asked(&open, &call));
                     heard.end = Some(if asked { End::Refused } else { End::Denied });
                 }
                 self.finish(&open, &heard);
@@ -366,7 +380,8 @@ impl Session<'_> {
             End::Denied | End::NotAllowed => Outcome::Denied,
             End::Unknown => Outcome::Unknown,
         };
-        let decision = heard.decision.clone().or_else(|| self.decision(key, call, end, open.as_ref()));
+        let decision =
+            heard.decision.clone().or_else(|| self.decision(key, call, end, open.as_ref(), !changes.is_empty()));
         if !call.is_checkpoint && !self.others_told(call) {
             self.called(call, heard, outcome, decision);
         }
@@ -389,7 +404,7 @@ impl Session<'_> {
     }
 
     /// Says what somebody decided, where a question or a standing permission was seen.
-    fn decision(&mut self, key: &str, call: &Call, end: End, open: Option<&Open>) -> Option<Decision> {
+    fn decision(&mut self, key: &str, call: &Call, end: End, open: Option<&Open>, changed: bool) -> Option<Decision> {
         let by_input = self.store.key_of_input(call);
         let take = |kind| self.store.take(key, kind).or_else(|| self.store.take(&by_input, kind));
         let (asked, answer) = (take("asked"), take("answer"));
@@ -402,18 +417,17 @@ impl Session<'_> {
             (End::NotAllowed | End::Unknown, _) => return None,
             (End::Done | End::Failed, None) => {}
         }
-        let is_open_mode = |mode: Option<&str>| mode == Some("acceptEdits");
-        let now_open = is_open_mode(self.said.mode.as_deref());
+        let is_open = |mode: Option<&str>| mode == Some("acceptEdits");
+        let now_open = is_open(self.said.mode.as_deref());
         if asked.is_some() {
-            let was_open = is_open_mode(open.and_then(|open| open.mode.as_deref()));
-            let session = now_open && !was_open;
-            self.memory.granted |= session;
+            self.memory.allowed = true;
+            let session = now_open && !is_open(open.and_then(|open| open.mode.as_deref()));
             return decided(DecidedBy::Person, if session { DecisionScope::Session } else { DecisionScope::Once });
         }
-        // Nobody was asked, because a person said so earlier.
-        let writes = matches!(call.touches, Touches::Writes(_));
-        (writes && self.memory.granted && now_open)
-            .then_some(Decision { by: DecidedBy::Grant, scope: DecisionScope::Session })
+        // Nobody was asked, because a person said so earlier: the session did not begin like this.
+        let granted = self.memory.allowed && now_open && !is_open(self.memory.first_mode.as_deref());
+        let needs_it = matches!(call.touches, Touches::Writes(_)) || changed;
+        (granted && needs_it).then_some(Decision { by: DecidedBy::Grant, scope: DecisionScope::Session })
     }
 
     /// Compares files with what they were before the call.
@@ -459,9 +473,10 @@ impl Session<'_> {
                 before.changed(&after)
             };
             let texts = before.texts(&changed, patience);
+            let of_others = self.files_of_others(call);
             for (path, before_text) in texts {
                 let path = before.root.join(path);
-                if paths.contains(&path) {
+                if paths.contains(&path) || of_others.contains(&path) {
                     continue;
                 }
                 let after = Content::read(&path);
@@ -474,6 +489,14 @@ impl Session<'_> {
             }
         }
         changes.into_values().collect()
+    }
+
+    /// Returns the files that other calls under way have said they write: what changes in them is theirs.
+    fn files_of_others(&self, call: &Call) -> BTreeSet<PathBuf> {
+        let own = [self.store.key(call), self.store.key_of_input(call)];
+        let others = self.store.all_open().into_iter().filter(|key| !own.contains(key) && !self.closes(key));
+        let open = others.filter_map(|key| self.store.open(&key)).filter(|open| open.tree.is_none());
+        open.flat_map(|open| open.files.into_keys()).collect()
     }
 
     /// Records what a call did to a file. Returns how to find the contribution again.
@@ -611,13 +634,20 @@ impl Session<'_> {
 
     /// Says whether a tap around the same agent, which sees its answers too, has recorded the call.
     fn others_told(&self, call: &Call) -> bool {
-        let (Some(trail), Some(id)) = (self.trail, &call.id) else { return false };
+        let Some(id) = &call.id else { return false };
+        self.tap_told("tool.called", |path| path["tool_call_id"] == id.as_str()) > 0
+    }
+
+    /// Counts what a tap has recorded lately, by type and path.
+    fn tap_told(&self, name: &str, is_it: impl Fn(&Value) -> bool) -> usize {
+        let Some(trail) = self.trail else { return 0 };
         let after = trail.last_rowid().map_or(0, |last| last - OTHERS_LOOKED_AT);
-        let told = trail.by_type("dev.countersign.tool.called.v1", after).unwrap_or_default();
-        told.iter().any(|stored| {
+        let told = trail.by_type(&format!("dev.countersign.{name}.v1"), after).unwrap_or_default();
+        let by_tap = told.iter().filter(|stored| {
             let data = stored.bytes.header().ok().and_then(|header| serde_json::from_str::<Value>(header.data).ok());
-            data.is_some_and(|data| data["path"]["tool_call_id"] == id.as_str() && data["path"]["transport"] == "tap")
-        })
+            data.is_some_and(|data| data["path"]["transport"] == "tap" && is_it(&data["path"]))
+        });
+        by_tap.count()
     }
 
     fn gap(&mut self, reason: &str) {

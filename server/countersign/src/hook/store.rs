@@ -40,8 +40,10 @@ pub(super) struct Memory {
     pub(super) prompt: String,
     /// The turn it began.
     pub(super) turn: Option<String>,
-    /// A person allowed edits for the whole session.
-    pub(super) granted: bool,
+    /// A person was asked and said yes.
+    pub(super) allowed: bool,
+    /// The permission mode that the session had first.
+    pub(super) first_mode: Option<String>,
     /// How far each session file was read.
     pub(super) read: BTreeMap<String, u64>,
     /// Where the session files are.

@@ -18,6 +18,9 @@ const LINE_BYTES_MAX: usize = 8 << 10;
 /// The one header that matters.
 const LENGTH: &[u8] = b"content-length:";
 
+/// One server puts this before each of its lines of JSON.
+const LINE_PREFIX: &[u8] = b"SM-MESSAGE ";
+
 /// What was found in the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Frame {
@@ -138,6 +141,13 @@ impl Decoder {
         if matches!(first, b'\r' | b'\n') {
             self.advance(1);
             return Step::Again;
+        }
+        if self.rest().starts_with(LINE_PREFIX) {
+            self.advance(LINE_PREFIX.len());
+            return Step::Again;
+        }
+        if LINE_PREFIX.starts_with(self.rest()) {
+            return Step::Starved;
         }
         let json = matches!(first, b'{' | b'[');
         let most = if json { BODY_BYTES_MAX } else { LINE_BYTES_MAX };

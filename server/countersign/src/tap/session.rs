@@ -3,20 +3,25 @@
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use countersign_event::Timestamp;
-use countersign_event::content::ContentName;
-use countersign_event::facts::{Absent, Fact, How, IntegrationPath, Model, Output, PathKind, Place, Range, Transport};
+use countersign_event::content::{ContentName, ContentSlot};
+use countersign_event::facts::{
+    self, Absent, Fact, How, IntegrationPath, Model, Output, PathKind, Place, Range, Transport,
+};
 use countersign_event::payload::capture::{Degraded, Started, Stopped};
+use countersign_event::payload::prompt::Submitted;
 use countersign_event::payload::suggestion::{self, Dwell, Entered, Shown};
+use countersign_event::payload::tool::Discovered;
 use countersign_event::payload::trail::Gap;
 use countersign_event::payload::{Circumstances, Payload};
 use countersign_provenance::distance::distance;
-use countersign_provenance::join::{Accepted, Joiner, Observation, Offered, Outcome, Rejected};
+use countersign_provenance::join::{Accepted, Joiner, NamedModel, Observation, Offered, Outcome, Rejected};
 
 use super::FLUSH;
-use super::decode::{Decoder, Direction, Names, Seen};
+use super::decode::{Decoder, Direction, Names, Prompt, Seen, Turn};
 use super::frame::{self, Frame};
 use super::pump::Chunk;
 use crate::recorder::{Record, Recorder};
@@ -31,13 +36,17 @@ const NAME_WAIT_MS: i64 = 5_000;
 pub(super) struct Session {
     tool: Option<String>,
     program: String,
+    /// What names the program best: for an interpreter, what it runs.
+    script: String,
 }
 
 impl Session {
     /// Prepares a session of a command; `tool` is what the caller says it is.
     pub(super) fn new(tool: Option<String>, command: &[OsString]) -> Self {
         let program = command.first().map(OsString::as_os_str).map(stem).unwrap_or_default();
-        Session { tool, program }
+        let script = if RUNNERS.contains(&program.as_str()) { script(&command[1..]) } else { None };
+        let script = script.unwrap_or_else(|| program.clone());
+        Session { tool, program, script }
     }
 
     /// Begins to record.
@@ -46,18 +55,34 @@ impl Session {
         Running {
             session: recorder.mint().to_string(),
             recorder,
+            decoder: Decoder::new().knowing(self.tool.as_deref(), &self.script),
             tool: self.tool,
             program: self.program,
             names: Names::default(),
             began: now(),
             is_started: false,
             frames: [frame::Decoder::new(), frame::Decoder::new()],
-            decoder: Decoder::new(),
+            heard: 0,
+            is_unknown_told: false,
             joiner: Joiner::new(),
             suggestions: HashMap::new(),
+            prompted: HashMap::new(),
+            taking: None,
             degraded: Vec::new(),
         }
     }
+}
+
+/// Programs that run another, named by their arguments.
+const RUNNERS: [&str; 8] = ["node", "bun", "bunx", "deno", "npx", "npm", "pnpm", "python3"];
+
+/// Returns the first argument that may name what a runner runs.
+fn script(arguments: &[OsString]) -> Option<String> {
+    arguments
+        .iter()
+        .map(|argument| argument.to_string_lossy())
+        .find(|argument| !argument.starts_with('-') && !matches!(argument.as_ref(), "run" | "exec" | "x" | "dlx"))
+        .map(String::from)
 }
 
 fn stem(program: &OsStr) -> String {
@@ -76,8 +101,15 @@ pub(super) struct Running {
     is_started: bool,
     frames: [frame::Decoder; 2],
     decoder: Decoder,
+    /// Frames of any kind.
+    heard: u64,
+    is_unknown_told: bool,
     joiner: Joiner,
     suggestions: HashMap<u64, Suggestion>,
+    /// When the prompts of open turns were sent.
+    prompted: HashMap<u64, Timestamp>,
+    /// The turn whose text is being put into a document.
+    taking: Option<Rc<Turn>>,
     /// What could not be seen, by reason and detail: how often since the last event about it.
     degraded: Vec<Trouble>,
 }
@@ -85,6 +117,8 @@ pub(super) struct Running {
 struct Suggestion {
     contribution: String,
     offered: Offered,
+    /// The turn it was taken from, for text of a conversation.
+    turn: Option<Rc<Turn>>,
 }
 
 struct Trouble {
@@ -140,8 +174,13 @@ impl Running {
         if missed > 0 {
             self.degraded(at, "overflow", None, None, missed);
         }
+        let last = self.decoder.end();
+        self.seen(at, last);
         self.observe(at, Observation::Ended);
         self.start();
+        if self.heard > 0 && !self.is_unknown_told && !self.decoder.is_known() {
+            self.unknown(at, 1);
+        }
         for trouble in std::mem::take(&mut self.degraded) {
             self.tell_degraded(at, trouble.reason, trouble.detail, None, trouble.count);
         }
@@ -149,23 +188,62 @@ impl Running {
     }
 
     fn frame(&mut self, at: Timestamp, direction: Direction, frame: Frame) {
+        self.heard += 1;
         let body = match frame {
             Frame::Message(body) => body,
             Frame::Malformed { .. } => return self.unseen(at, direction, "malformed_frame", 1),
             Frame::Oversized { .. } => return self.unseen(at, direction, "oversized_message", 1),
         };
-        for seen in self.decoder.message(direction, &body) {
+        let seen = self.decoder.message(direction, &body);
+        self.seen(at, seen);
+    }
+
+    fn seen(&mut self, at: Timestamp, seen: Vec<Seen>) {
+        for seen in seen {
             match seen {
                 Seen::Observed(observation) => self.observe(at, observation),
                 Seen::Named(names) => {
                     self.names = names;
-                    if self.names.server.is_some() {
+                    if self.names.is_complete {
                         self.start();
                     }
                 }
+                Seen::Prompted(turn) => drop(self.prompted.insert(turn, at)),
+                Seen::Replied(turn) => {
+                    let asked = self.prompted.remove(&turn.number).unwrap_or(at);
+                    self.submitted(asked, *turn);
+                }
+                Seen::Taken(turn, observation) => {
+                    self.taking = Some(Rc::from(turn));
+                    self.observe(at, observation);
+                    self.taking = None;
+                }
                 Seen::NotFollowed(what) => self.degraded(at, "not_followed", Some(what.to_owned()), None, 1),
+                Seen::Unknown => self.unknown(at, 1),
             }
         }
+    }
+
+    /// Nobody knows this protocol, or whether what it carries is an AI's.
+    fn unknown(&mut self, at: Timestamp, count: u64) {
+        self.degraded(at, "unknown_protocol", None, None, count);
+        if std::mem::replace(&mut self.is_unknown_told, true) {
+            return;
+        }
+        let path = self.path(None);
+        let tool = path.tool.clone().unwrap_or_default();
+        let payload = Payload::ToolDiscovered(Discovered {
+            how: How::Observed,
+            tool: tool.clone(),
+            version: path.version.clone(),
+            path: Fact::observed(path),
+            captured: false,
+            note: Some(
+                "it runs behind the tap, but nothing in its messages is known to be an AI's; `--tool NAME` says so"
+                    .to_owned(),
+            ),
+        });
+        self.recorder.record(Record::light(at, tool, payload));
     }
 
     /// Something in the stream was not seen. If it came from the editor, it may have been an edit.
@@ -197,25 +275,28 @@ impl Running {
     fn offered(&mut self, at: Timestamp, offered: Offered) {
         self.start();
         let contribution = self.recorder.mint().to_string();
+        let suggestion = Suggestion { contribution, turn: self.taking.clone(), offered };
+        let offered = &suggestion.offered;
         let payload = Payload::SuggestionOffered(suggestion::Offered {
             how: How::Observed,
-            contribution: contribution.clone(),
+            contribution: suggestion.contribution.clone(),
             alternative: offered.alternative,
-            model: model(&offered),
-            prompt: Fact::absent(Absent::NotOnWire),
+            model: model(offered.model.as_ref()),
+            prompt: suggestion.prompt(),
             output: Fact::observed(Output::of(&offered.text)),
             person: Fact::absent(Absent::NotOnWire),
-            path: Fact::observed(self.path(Some(&offered))),
-            place: place(&offered, offered.range),
+            path: Fact::observed(self.path(Some(&suggestion))),
+            place: place(offered, offered.range),
             content: Default::default(),
             circumstances: Circumstances::default(),
         });
-        self.record(at, &contribution, payload, &offered.text, None);
-        self.suggestions.insert(offered.key, Suggestion { contribution, offered });
+        self.record(at, &suggestion, payload, None);
+        self.suggestions.insert(suggestion.offered.key, suggestion);
     }
 
     fn accepted(&mut self, accepted: Accepted) {
-        let Some(Suggestion { contribution, offered }) = self.suggestions.get(&accepted.key) else { return };
+        let Some(suggestion) = self.suggestions.get(&accepted.key) else { return };
+        let Suggestion { contribution, offered, .. } = suggestion;
         let output = Output::of(&offered.text);
         let dwell = accepted.shown.filter(|_| output.lines >= DWELL_LINES);
         let inserted = accepted.inserted.as_ref();
@@ -230,11 +311,11 @@ impl Running {
             gesture: accepted.gesture,
             rule: accepted.rule.map(str::to_owned),
             confidence: accepted.confidence,
-            model: model(offered),
-            prompt: Fact::absent(Absent::NotOnWire),
+            model: model(offered.model.as_ref()),
+            prompt: suggestion.prompt(),
             output: Fact::observed(output),
             person: Fact::absent(Absent::NotOnWire),
-            path: Fact::observed(self.path(Some(offered))),
+            path: Fact::observed(self.path(Some(suggestion))),
             place: place(offered, accepted.range.or(offered.range)),
             entered: accepted
                 .entered
@@ -254,11 +335,12 @@ impl Running {
             content: Default::default(),
             circumstances: Circumstances::default(),
         });
-        self.record(accepted.at, contribution, payload, &offered.text, accepted.inserted);
+        self.record(accepted.at, suggestion, payload, accepted.inserted);
     }
 
     fn rejected(&self, rejected: &Rejected) {
-        let Some(Suggestion { contribution, offered }) = self.suggestions.get(&rejected.key) else { return };
+        let Some(suggestion) = self.suggestions.get(&rejected.key) else { return };
+        let Suggestion { contribution, offered, .. } = suggestion;
         let payload = Payload::SuggestionRejected(suggestion::Rejected {
             how: rejected.how,
             contribution: contribution.clone(),
@@ -266,21 +348,61 @@ impl Running {
             reason: rejected.reason,
             undoes: rejected.undoes,
             rule: rejected.rule.map(str::to_owned),
-            model: model(offered),
+            model: model(offered.model.as_ref()),
             output: Fact::observed(Output::of(&offered.text)),
             person: Fact::absent(Absent::NotOnWire),
-            path: Fact::observed(self.path(Some(offered))),
+            path: Fact::observed(self.path(Some(suggestion))),
             place: place(offered, offered.range),
             content: Default::default(),
         });
-        self.record(rejected.at, contribution, payload, &offered.text, None);
+        self.record(rejected.at, suggestion, payload, None);
     }
 
-    fn record(&self, at: Timestamp, contribution: &str, payload: Payload, output: &str, inserted: Option<String>) {
-        let mut texts = vec![(ContentName::Output, output.to_owned())];
+    fn record(&self, at: Timestamp, suggestion: &Suggestion, payload: Payload, inserted: Option<String>) {
+        let output = &suggestion.offered.text;
+        let mut texts = vec![(ContentName::Output, output.clone())];
+        if let Some(Prompt::Text(prompt)) = suggestion.turn.as_ref().map(|turn| &turn.prompt) {
+            texts.push((ContentName::Prompt, prompt.clone()));
+        }
         texts.extend(inserted.map(|inserted| (ContentName::Accepted, inserted)));
-        let subject = Some(contribution.to_owned());
+        let subject = Some(suggestion.contribution.clone());
         self.recorder.record(Record { at, subject, payload, texts, output_bytes: output.len() as u64 });
+    }
+
+    /// Records a prompt with its reply.
+    fn submitted(&mut self, at: Timestamp, turn: Turn) {
+        self.start();
+        let mut path = IntegrationPath { kind: PathKind::Chat, ..self.path(None) };
+        path.trust = facts::Trust::of(path.kind);
+        path.request_id = turn.request_id.clone();
+        path.session = turn.conversation.clone().or(path.session);
+        let named = Some(turn.model()).filter(|model| model.requested.is_some() || model.responded.is_some());
+        let place = Place { uri: turn.uri.clone(), ..Place::default() };
+        let subject = turn.uri.clone().or_else(|| path.tool.clone());
+        let mut submitted = Submitted {
+            how: How::Observed,
+            prompt: prompt(&turn),
+            model: model(named.as_ref()),
+            person: Fact::absent(Absent::NotOnWire),
+            path: Fact::observed(path),
+            place,
+            content: Default::default(),
+            circumstances: Circumstances::default(),
+        };
+        let output_bytes = turn.reply.len() as u64;
+        let mut texts = Vec::new();
+        match turn.prompt {
+            Prompt::Text(text) => texts.push((ContentName::Prompt, text)),
+            Prompt::Encrypted => {
+                let slot = ContentSlot::Absent { absent: Absent::EncryptedOnWire };
+                submitted.content.insert(ContentName::Prompt, slot);
+            }
+        }
+        if !turn.reply.is_empty() {
+            texts.push((ContentName::Output, turn.reply));
+        }
+        let payload = Payload::PromptSubmitted(submitted);
+        self.recorder.record(Record { at, subject, payload, texts, output_bytes });
     }
 
     /// Records that we listen, once, as soon as we know to whom.
@@ -341,34 +463,52 @@ impl Running {
         self.recorder.record(Record::light(at, subject, payload));
     }
 
-    fn path(&self, offered: Option<&Offered>) -> IntegrationPath {
+    fn path(&self, suggestion: Option<&Suggestion>) -> IntegrationPath {
         let server = self.names.server.as_ref();
         let tool = self
             .tool
             .clone()
-            .or_else(|| self.names.tool.map(str::to_owned))
+            .or_else(|| self.decoder.tool().map(str::to_owned))
             .or_else(|| server.map(|server| server.name.clone()))
             .unwrap_or_else(|| self.program.clone());
-        let model = offered.and_then(|offered| offered.model.as_ref());
+        let model = suggestion.and_then(|suggestion| suggestion.offered.model.as_ref());
+        let turn = suggestion.and_then(|suggestion| suggestion.turn.as_ref());
+        let kind = if turn.is_some() { PathKind::Chat } else { PathKind::Ide };
         IntegrationPath {
             tool: Some(tool),
             version: server.and_then(|server| Some(server.version.as_ref()?.text.clone())),
-            session: Some(self.session.clone()),
+            session: turn.and_then(|turn| turn.conversation.clone()).or_else(|| Some(self.session.clone())),
             request_id: model.and_then(|model| model.request_id.clone()),
-            ..IntegrationPath::new(PathKind::Ide, Transport::Tap)
+            ..IntegrationPath::new(kind, Transport::Tap)
         }
     }
 }
 
-/// The wire names the model that was asked; what answered stands nowhere on it.
-fn model(offered: &Offered) -> Fact<Model> {
-    let Some(named) = &offered.model else { return Fact::absent(Absent::NotOnWire) };
-    let model = Model { requested: Some(named.name.clone()), ..Model::default() };
-    match (named.rule, named.confidence) {
+impl Suggestion {
+    fn prompt(&self) -> Fact<facts::Prompt> {
+        self.turn.as_ref().map_or(Fact::absent(Absent::NotOnWire), |turn| prompt(turn))
+    }
+}
+
+fn prompt(turn: &Turn) -> Fact<facts::Prompt> {
+    let fact = Fact::observed(facts::Prompt { turns: turn.turns, ..facts::Prompt::default() });
+    match (&turn.prompt, turn.turns) {
+        (Prompt::Encrypted, None) => Fact::absent(Absent::EncryptedOnWire),
+        (Prompt::Encrypted, Some(_)) => fact.without(Absent::EncryptedOnWire),
+        (Prompt::Text(_), _) => fact,
+    }
+}
+
+/// What was asked for and what answered are two things; what the wire does not name is absent.
+fn model(named: Option<&NamedModel>) -> Fact<Model> {
+    let Some(named) = named else { return Fact::absent(Absent::NotOnWire) };
+    let model = Model { requested: named.requested.clone(), responded: named.responded.clone(), ..Model::default() };
+    let is_whole = model.requested.is_some() && model.responded.is_some();
+    let fact = match (named.rule, named.confidence) {
         (Some(rule), Some(confidence)) => Fact::inferred(model, rule, confidence),
         _ => Fact::known(model, named.how),
-    }
-    .without(Absent::NotOnWire)
+    };
+    if is_whole { fact } else { fact.without(Absent::NotOnWire) }
 }
 
 fn place(offered: &Offered, range: Option<Range>) -> Place {

@@ -3,7 +3,8 @@
 use countersign_event::Timestamp;
 use countersign_event::facts::Range;
 
-use super::{BURST_MS, Done, Step, WAIT_MS};
+use super::undo::Done;
+use super::{BURST_MS, Channel, Step, WAIT_MS};
 use crate::offer::{self, Entry, Fit, Region, Touch, unify};
 use crate::text::Text;
 
@@ -13,11 +14,16 @@ pub(super) struct Suggestion {
     /// The question of which it is an alternative; the latest one.
     pub(super) request: u64,
     pub(super) uri: String,
+    pub(super) channel: Channel,
     /// What the place would hold after a full acceptance, with unified line ends.
     pub(super) wanted: String,
     pub(super) ids: Vec<String>,
     /// Messages can name it.
     pub(super) has_messages: bool,
+    /// Its place was edited before it came: the editor may have dropped it.
+    pub(super) is_late: bool,
+    /// The person went on elsewhere: no editor shows it any more.
+    pub(super) is_left: bool,
     /// `None` where the document can't be followed.
     pub(super) region: Option<Region>,
     /// The text in the region.
@@ -76,7 +82,11 @@ pub(super) struct Touched {
     pub(super) before: Region,
     pub(super) damaged: bool,
     inside: usize,
-    pub(super) entered: Vec<(Range, String)>,
+    /// Bytes that went.
+    deleted: usize,
+    entered: Vec<(Range, String)>,
+    /// The same text at other cursors.
+    elsewhere: Vec<(Range, String)>,
 }
 
 impl Touched {
@@ -84,33 +94,35 @@ impl Touched {
         self.inside == 0 && !self.damaged
     }
 
-    /// Says whether one key can have done it. A deletion is one, too: no suggestion enters by it.
-    pub(super) fn is_keystroke(&self) -> bool {
+    /// Says whether one key can have done it. A deletion is one, too: no text at the cursor enters by it.
+    pub(super) fn is_keystroke(&self, channel: Channel) -> bool {
         match self.entered.as_slice() {
-            [] => true,
+            [] => !channel.replaces() || self.deleted <= 4,
             [(_, text)] => offer::is_keystroke(text),
             _ => false,
         }
     }
+
+    /// Returns every single insertion.
+    pub(super) fn into_entered(mut self) -> Vec<(Range, String)> {
+        self.entered.append(&mut self.elsewhere);
+        self.entered
+    }
 }
 
 impl Suggestion {
-    pub(super) fn new(
-        request: u64,
-        uri: &str,
-        wanted: String,
-        has_messages: bool,
-        region: Option<Region>,
-        content: String,
-    ) -> Self {
+    pub(super) fn new(request: u64, uri: &str, channel: Channel, wanted: String) -> Self {
         Suggestion {
             request,
             uri: uri.to_owned(),
+            channel,
             wanted,
             ids: Vec::new(),
-            has_messages,
-            region,
-            content,
+            has_messages: false,
+            is_late: false,
+            is_left: false,
+            region: None,
+            content: String::new(),
             shown: None,
             acts: 0,
             pending: None,
@@ -127,6 +139,7 @@ impl Suggestion {
         self.request = request;
         self.ending = None;
         self.over = false;
+        self.is_left = false;
         self.taken_whole = false;
         // The place may begin later now; what was wanted there stays the whole text.
         if let (Some(new), Some(old)) = (region, &mut self.region) {
@@ -160,28 +173,37 @@ impl Suggestion {
     /// Moves the place with the edits and says what fell into it. `None` where it can't be followed.
     pub(super) fn follow(&mut self, steps: &[Step]) -> Option<Touched> {
         let region = self.region.as_mut()?;
-        let mut touched = Touched { before: *region, damaged: false, inside: 0, entered: Vec::new() };
+        let mut touched = Touched {
+            before: *region,
+            damaged: false,
+            inside: 0,
+            deleted: 0,
+            entered: Vec::new(),
+            elsewhere: Vec::new(),
+        };
         for step in steps {
+            let insertion = || step.entered.clone();
             match region.follow(&step.entry, &self.wanted) {
-                Touch::Outside => {}
-                Touch::Inside => {
-                    touched.inside += 1;
-                    if !step.entry.inserted.is_empty() {
-                        touched.entered.push((step.range, step.entry.inserted.clone()));
-                    }
+                Touch::Outside => {
+                    touched.elsewhere.push(insertion());
+                    continue;
                 }
+                Touch::Inside => touched.inside += 1,
                 Touch::Damaged => {
                     touched.damaged = true;
                     if let [only] = steps {
                         touched.before.start = touched.before.start.min(only.entry.start);
                         touched.before.end = touched.before.end.max(only.entry.start + only.entry.deleted);
                     }
-                    if !step.entry.inserted.is_empty() {
-                        touched.entered.push((step.range, step.entry.inserted.clone()));
-                    }
                 }
             }
+            touched.deleted += step.entry.deleted;
+            if !step.entry.inserted.is_empty() {
+                touched.entered.push(insertion());
+            }
         }
+        let Touched { entered, elsewhere, .. } = &mut touched;
+        elsewhere.retain(|(_, text)| matches!(entered.as_slice(), [(_, here)] if here == text));
         Some(touched)
     }
 
@@ -213,16 +235,35 @@ impl Pending {
         self.entered.extend(entered);
     }
 
-    /// Says what entered, what it replaced, and what had been missing before.
-    pub(super) fn conclude(&self, wanted: &str, key: u64, act: u32) -> (Done, Range, String) {
+    /// Says what the act was, as an undo would find it and as it is told.
+    pub(super) fn conclude(&self, suggestion: &Suggestion, key: u64, act: u32) -> (Done, Told) {
         let gain = offer::gain(&self.before, &self.after);
         let start = self.region.start + gain.prefix;
         let removed = self.before[gain.prefix..self.before.len() - gain.suffix].to_owned();
         let inserted = self.after[gain.prefix..self.after.len() - gain.suffix].to_owned();
-        let end = start + removed.len();
-        let range = if end <= self.document.len_bytes() { self.document.range(start..end) } else { Range::default() };
-        (Done { key, act, start, inserted, removed, undone: false }, range, missing(&self.before, wanted))
+        let told = if suggestion.channel.replaces() {
+            let range = self.range(self.region.start, self.region.end);
+            Told { range, inserted: self.after.clone(), earlier: suggestion.wanted.clone() }
+        } else {
+            let range = self.range(start, start + removed.len());
+            Told { range, inserted: inserted.clone(), earlier: missing(&self.before, &suggestion.wanted) }
+        };
+        (Done { key, act, start, inserted, removed, undone: false }, told)
     }
+
+    fn range(&self, start: usize, end: usize) -> Range {
+        if end <= self.document.len_bytes() { self.document.range(start..end) } else { Range::default() }
+    }
+}
+
+/// What an act is told as.
+pub(super) struct Told {
+    /// What it replaced.
+    pub(super) range: Range,
+    /// What it inserted.
+    pub(super) inserted: String,
+    /// What had been missing of the offer before.
+    pub(super) earlier: String,
 }
 
 /// Returns what `wanted` has beyond `content`.

@@ -1,5 +1,8 @@
+use countersign_event::facts::Position;
+use countersign_event::payload::suggestion::Extent;
 use expect_test::{Expect, expect};
 
+use super::answers::MAX_SUGGESTIONS;
 use super::*;
 
 const URI: &str = "file:///a.py";
@@ -7,6 +10,8 @@ const URI: &str = "file:///a.py";
 /// Plays a script against a joiner and prints what it said.
 ///
 /// `open TEXT` · `ask L:C` · `offer ID L:C-L:C TEXT` (again on the same line of the script: alternatives) ·
+/// `more ID L:C-L:C TEXT` (another part of the answer) · `next ID L:C-L:C TEXT` (a next edit) · `menu L:C TEXT` (without a
+/// range) · `propose ID L:C-L:C TEXT` · `insert ID TEXT` (of a conversation) · `snapshot TEXT` ·
 /// `none` · `edit L:C-L:C TEXT` (several with ` ;; `) · `type L:C TEXT` (key by key) · `full TEXT` ·
 /// `quick` (the next edit follows at once) · `shown ID` · `accept ID` · `part ID` · `reject ID` · `wait MS` · `close` · `lost` · `end`. In texts `\n`, `\r`, `_`
 /// (for a blank).
@@ -15,18 +20,24 @@ fn check(script: &str, expected: Expect) {
 }
 
 fn play(script: &str) -> String {
+    outcomes(script).iter().map(|outcome| print(outcome) + "\n").collect()
+}
+
+fn acts(script: &str) -> Vec<Accepted> {
+    let accepted = |outcome| if let Outcome::Accepted(accepted) = outcome { Some(accepted) } else { None };
+    outcomes(script).into_iter().filter_map(accepted).collect()
+}
+
+fn outcomes(script: &str) -> Vec<Outcome> {
     let mut joiner = Joiner::new();
     let mut now = 0;
     let mut request = 0;
-    let mut out = String::new();
+    let mut out = Vec::new();
     for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         now += 100;
         let mut say = |now: i64, observation| {
-            for outcome in joiner.handle(Timestamp::from_millis(now), observation) {
-                out.push_str(&print(&outcome));
-                out.push('\n');
-            }
+            out.extend(joiner.handle(Timestamp::from_millis(now), observation));
         };
         let uri = URI.to_owned();
         match word {
@@ -37,9 +48,35 @@ fn play(script: &str) -> String {
             }
             "offer" => {
                 let items = rest.split(" | ").map(item).collect();
-                say(now, Observation::Answered { request, uri, items, model: None });
+                say(now, Observation::Answered(Answer { request, uri, items, ..Answer::default() }));
             }
-            "none" => say(now, Observation::Answered { request, uri, items: Vec::new(), model: None }),
+            "more" => {
+                let items = vec![item(rest)];
+                let channel = Channel::Panel;
+                let answer = Answer { request, uri, items, channel, more: true, ..Answer::default() };
+                say(now, Observation::Answered(answer));
+            }
+            "next" => {
+                let items = vec![item(rest)];
+                let channel = Channel::NextEdit;
+                say(now, Observation::Answered(Answer { request, uri, items, channel, ..Answer::default() }));
+            }
+            "menu" => {
+                let items = vec![Item { text: text(rest), ..Item::default() }];
+                let channel = Channel::Menu;
+                say(now, Observation::Answered(Answer { request, uri, items, channel, ..Answer::default() }));
+            }
+            "propose" => {
+                request += 1;
+                say(now, Observation::Proposed { request, edits: vec![(uri, item(rest))], model: None });
+            }
+            "insert" => {
+                let (id, code) = rest.split_once(' ').unwrap();
+                let (id, text) = (id.to_owned(), text(code));
+                say(now, Observation::Inserted(Insertion { id, uri, text, whole: true, model: None }));
+            }
+            "snapshot" => say(now, Observation::Snapshot { uri, language: "python".into(), text: text(rest) }),
+            "none" => say(now, Observation::Answered(Answer { request, uri, ..Answer::default() })),
             "edit" => {
                 let changes = rest.split(" ;; ").map(change).collect();
                 say(now, Observation::Changed { uri, changes });
@@ -62,7 +99,7 @@ fn play(script: &str) -> String {
             "shown" => say(now, Observation::Shown { id: rest.into() }),
             "accept" => say(now, Observation::AcceptedExplicitly { id: rest.into(), whole: true }),
             "part" => say(now, Observation::AcceptedExplicitly { id: rest.into(), whole: false }),
-            "reject" => say(now, Observation::RejectedExplicitly { id: rest.into() }),
+            "reject" => say(now, Observation::RejectedExplicitly { id: rest.into(), reason: RejectReason::Dismissed }),
             "quick" => now -= 190,
             "wait" => {
                 now += rest.parse::<i64>().unwrap();
@@ -75,6 +112,11 @@ fn play(script: &str) -> String {
         }
     }
     out
+}
+
+/// Every insertion of the acts of a script.
+fn entered(script: &str) -> Vec<String> {
+    acts(script).iter().flat_map(|a| &a.entered).map(|(range, text)| format!("{} {text}", show(Some(*range)))).collect()
 }
 
 fn text(text: &str) -> String {
@@ -487,6 +529,217 @@ fn every_suggestion_ends_with_the_document_or_the_session() {
 }
 
 #[test]
+fn a_next_edit_is_told_as_a_whole_and_an_undo_of_it_is_found() {
+    check(
+        "open def_f(a):\\n____return_a+a
+         ask 0:7
+         next a 1:4-1:14 return_b+b
+         edit 1:4-1:14 return_b+b
+         accept a
+         edit 1:4-1:14 return_a+a
+         end",
+        expect![[r#"
+            offered 1 at 1:4-1:14 "return b+b"
+            accepted 1#1 Full Both Observed at 1:4-1:14 Some("return b+b") of "return b+b"
+            rejected 1#2 Undone of #1 Inferred inverse_edit
+        "#]],
+    );
+}
+
+#[test]
+fn a_next_edit_typed_by_hand_or_lost_in_another_edit_is_no_acceptance() {
+    check(
+        "open f(a)\n ask 0:3\n next a 0:2-0:3 abc\n type 0:3 bc\n ask 0:5\n next b 0:2-0:5 longer\n edit 0:0-0:6 gone\n end",
+        expect![[r#"
+            offered 1 at 0:2-0:3 "abc"
+            offered 2 at 0:2-0:5 "longer"
+            rejected 1#1 TypedAsSuggested Inferred typed_key_by_key
+            rejected 2#1 TypedOver Inferred other_text_entered
+        "#]],
+    );
+}
+
+#[test]
+fn a_next_edit_may_only_delete() {
+    check(
+        "open a_long_word\n ask 0:0\n next a 0:0-0:11 a\n edit 0:1-0:11\n accept a\n end",
+        expect![[r#"
+        offered 1 at 0:0-0:11 "a"
+        accepted 1#1 Full Both Observed at 0:0-0:11 Some("a") of "a"
+    "#]],
+    );
+}
+
+#[test]
+fn answers_end_the_older_ones_of_their_own_channel_only() {
+    check(
+        "open xx\n ask 0:2\n offer a 0:2-0:2 one\n ask 0:2\n next b 0:0-0:2 yy\n ask 0:2\n offer c 0:2-0:2 two\n end",
+        expect![[r#"
+            offered 1 at 0:2-0:2 "one"
+            offered 2 at 0:0-0:2 "yy"
+            offered 3 at 0:2-0:2 "two"
+            rejected 1#1 Superseded Inferred newer_answer
+            rejected 2#1 SessionEnded Observed 
+            rejected 3#1 SessionEnded Observed 
+        "#]],
+    );
+}
+
+#[test]
+fn the_parts_of_an_answer_are_alternatives_of_it() {
+    check(
+        "open x\n ask 0:1\n more a 0:1-0:1 .one()\n more b 0:1-0:1 .two()\n none\n edit 0:1-0:1 .two()\n accept b\n end",
+        expect![[r#"
+            offered 1 at 0:1-0:1 ".one()"
+            offered 2 at 0:1-0:1 ".two()"
+            accepted 2#1 Full Both Observed at 0:1-0:1 Some(".two()") of ".two()"
+            rejected 1#1 Superseded Inferred another_alternative_taken
+        "#]],
+    );
+}
+
+#[test]
+fn a_menus_item_without_a_range_stands_for_the_word_at_the_cursor() {
+    check(
+        "open a_=_pri\n ask 0:7\n menu print(a)\n edit 0:7-0:7 nt(a)\n wait 200\n end",
+        expect![[r#"
+            offered 1 at 0:4-0:7 "print(a)"
+            accepted 1#1 Full Edit Inferred (edit_equals_live_suggestion 0.8) at 0:7-0:7 Some("nt(a)") of "nt(a)"
+        "#]],
+    );
+}
+
+#[test]
+fn an_edit_that_a_command_proposed_is_accepted_when_it_is_made() {
+    check(
+        "open a\\nb\\n\n propose e1 1:0-1:1 #_doc\\nb\n full a\\n#_doc\\nb\\n\n accept e1\n end",
+        expect![[r##"
+            offered 1 at 1:0-1:1 "# doc\nb"
+            accepted 1#1 Full Both Observed at 1:0-1:1 Some("# doc\nb") of "# doc\nb"
+        "##]],
+    );
+}
+
+#[test]
+fn code_of_a_conversation_is_offered_when_it_is_put_somewhere() {
+    // The edit first, then the message first, then without an edit, then the first again.
+    check(
+        "open x\\n\n edit 1:0-1:0 foo(bar)\n insert t#0 foo(bar)\n insert t#1 baz()\n edit 0:1-0:1 baz()\n insert t#2 qux()\n wait 2000
+         insert t#0 foo(bar)\n edit 0:0-0:0 foo(bar)\n end",
+        expect![[r#"
+            offered 1 at ? "foo(bar)"
+            accepted 1#1 Full Both Observed at 1:0-1:0 Some("foo(bar)") of "foo(bar)"
+            offered 2 at ? "baz()"
+            accepted 2#1 Full Both Observed at 0:1-0:1 Some("baz()") of "baz()"
+            offered 3 at ? "qux()"
+            accepted 3#1 Full Explicit Reported at ? None of "qux()"
+            accepted 1#2 Full Both Observed at 0:0-0:0 Some("foo(bar)") of "foo(bar)"
+        "#]],
+    );
+}
+
+#[test]
+fn the_same_text_at_several_cursors_is_one_act() {
+    check(
+        "open a\\nb\n ask 0:1\n offer a 0:1-0:1 .call()\n edit 0:1-0:1 .call() ;; 1:1-1:1 .call()\n accept a\n end",
+        expect![[r#"
+            offered 1 at 0:1-0:1 ".call()"
+            accepted 1#1 Full Both Observed at 0:1-0:1 Some(".call()") of ".call()"
+        "#]],
+    );
+    let entered =
+        entered("open a\\nb\n ask 0:1\n offer a 0:1-0:1 .call()\n edit 0:1-0:1 .call() ;; 1:1-1:1 .call()\n accept a");
+    assert_eq!(entered, ["0:1-0:1 .call()", "1:1-1:1 .call()"]);
+}
+
+#[test]
+fn keys_at_several_cursors_are_keys() {
+    check(
+        "open a\\nb\n ask 0:1\n offer a 0:1-0:1 .c\n edit 0:1-0:1 . ;; 1:1-1:1 .\n edit 0:2-0:2 c ;; 1:2-1:2 c\n wait 2000\n end",
+        expect![[r#"
+            offered 1 at 0:1-0:1 ".c"
+            rejected 1#1 TypedAsSuggested Inferred typed_key_by_key
+        "#]],
+    );
+}
+
+#[test]
+fn brackets_that_the_editor_closed_do_not_make_an_acceptance_partial() {
+    check(
+        "open print()\n ask 0:6\n offer - 0:6-0:6 msg)\n edit 0:6-0:6 msg\n end",
+        expect![[r#"
+            offered 1 at 0:6-0:6 "msg)"
+            accepted 1#1 Full Edit Inferred (edit_equals_live_suggestion 0.8) at 0:6-0:6 Some("msg") of "msg)"
+        "#]],
+    );
+    check(
+        "open x\n ask 0:1\n offer - 0:1-0:1 .call(\n edit 0:1-0:1 .call()\n end",
+        expect![[r#"
+        offered 1 at 0:1-0:1 ".call("
+        accepted 1#1 Full Edit Inferred (edit_equals_live_suggestion 0.8) at 0:1-0:1 Some(".call()") of ".call("
+    "#]],
+    );
+}
+
+#[test]
+fn an_answer_that_came_late_is_accepted_with_doubt() {
+    check(
+        "open x\n ask 0:1\n type 0:1 y\n offer - 0:1-0:1 yzz()\n edit 0:2-0:2 zz()\n end",
+        expect![[r#"
+            offered 1 at 0:1-0:2 "yzz()"
+            accepted 1#1 Full Edit Inferred (edit_equals_late_suggestion 0.4) at 0:2-0:2 Some("zz()") of "zz()"
+        "#]],
+    );
+}
+
+#[test]
+fn a_text_that_the_person_had_left_is_accepted_with_doubt() {
+    check(
+        "open a\\nb\n ask 0:1\n offer - 0:1-0:1 .one()\n type 1:1 c\n edit 0:1-0:1 .one()\n end",
+        expect![[r#"
+        offered 1 at 0:1-0:1 ".one()"
+        accepted 1#1 Full Edit Inferred (edit_equals_left_suggestion 0.3) at 0:1-0:1 Some(".one()") of ".one()"
+    "#]],
+    );
+}
+
+#[test]
+fn an_insertion_described_at_another_place_is_found() {
+    // Difference of two texts: the line end that was there seems to be the first of the insertion.
+    let script = "open x\\nz\n ask 0:1\n offer a 0:1-0:1 \\n__y\n edit 1:0-1:0 __y\\n\n accept a\n edit 1:0-2:0\n end";
+    check(
+        script,
+        expect![[r#"
+            offered 1 at 0:1-0:1 "\n  y"
+            accepted 1#1 Full Both Observed at 0:1-0:1 Some("\n  y") of "\n  y"
+            rejected 1#2 Undone of #1 Inferred inverse_edit
+        "#]],
+    );
+    assert_eq!(entered(script), ["1:0-1:0   y\n"]);
+    check(
+        "open a\\nf()\\n\n ask 1:0\n offer - 1:0-1:0 f(1)\\n\n full a\\nf(1)\\nf()\\n\n end",
+        expect![[r#"
+        offered 1 at 1:0-1:0 "f(1)\n"
+        accepted 1#1 Full Edit Inferred (edit_equals_live_suggestion 0.8) at 1:0-1:0 Some("f(1)\n") of "f(1)\n"
+    "#]],
+    );
+}
+
+#[test]
+fn a_text_that_comes_with_the_next_question_proves_what_a_message_said() {
+    check(
+        "snapshot x\n ask 0:1\n offer a 0:1-0:1 .one()\n accept a\n snapshot x.one()\\ny\n ask 1:1\n offer b 1:1-1:1 .two()
+         snapshot x.one()\\ny.two()\n ask 1:7\n none\n end",
+        expect![[r#"
+            offered 1 at 0:1-0:1 ".one()"
+            accepted 1#1 Full Both Observed at 0:1-0:1 Some(".one()") of ".one()"
+            offered 2 at 1:1-1:1 ".two()"
+            rejected 2#1 Superseded Inferred newer_answer
+        "#]],
+    );
+}
+
+#[test]
 fn a_message_about_an_unknown_suggestion_is_counted() {
     check("accept nobody", expect![["degraded unknown_suggestion \n"]]);
 }
@@ -503,7 +756,9 @@ fn memory_is_bounded_and_what_is_forgotten_was_ended() {
         let items = (0..400)
             .map(|i| Item { id: Some(format!("{request}-{i}")), text: format!("{request}-{i}"), ..Item::default() })
             .collect();
-        for outcome in joiner.handle(now, Observation::Answered { request, uri: URI.into(), items, model: None }) {
+        for outcome in
+            joiner.handle(now, Observation::Answered(Answer { request, uri: URI.into(), items, ..Answer::default() }))
+        {
             open += match outcome {
                 Outcome::Offered(_) => 1,
                 Outcome::Rejected(_) => -1,
@@ -526,6 +781,13 @@ mod properties {
         let range = (position.clone(), position.clone()).prop_map(|(start, end)| Range { start, end });
         let piece = "[abé🎉\r\n]{0,4}";
         let id = prop_oneof![Just("i".to_owned()), Just("j".to_owned())];
+        let channel = prop_oneof![
+            Just(Channel::Inline),
+            Just(Channel::Menu),
+            Just(Channel::Panel),
+            Just(Channel::NextEdit),
+            Just(Channel::Edit)
+        ];
         prop_oneof![
             1 => piece.prop_map(|text| Observation::Opened { uri: URI.into(), language: "x".into(), text }),
             6 => proptest::collection::vec((proptest::option::weighted(0.9, range.clone()), piece), 1..3).prop_map(|changes| {
@@ -533,20 +795,30 @@ mod properties {
                 Observation::Changed { uri: URI.into(), changes }
             }),
             2 => (0u64..3, position).prop_map(|(request, position)| Observation::Asked { request, uri: URI.into(), position }),
-            3 => (0u64..3, proptest::collection::vec((proptest::option::of(id.clone()), piece, range), 0..3)).prop_map(
-                |(request, items)| Observation::Answered {
+            3 => (0u64..3, channel, any::<bool>(), proptest::collection::vec((proptest::option::of(id.clone()), piece, range.clone()), 0..3)).prop_map(
+                |(request, channel, more, items)| Observation::Answered(Answer {
                     request,
                     uri: URI.into(),
+                    channel,
                     items: items
                         .into_iter()
                         .map(|(id, text, range)| Item { id, text, plain: None, range: Some(range) })
                         .collect(),
+                    more,
                     model: None,
-                }
+                })
             ),
+            1 => (id.clone(), piece, range).prop_map(|(id, text, range)| {
+                let item = Item { id: Some(id), text, plain: None, range: Some(range) };
+                Observation::Proposed { request: 9, edits: vec![(URI.into(), item)], model: None }
+            }),
+            1 => (id.clone(), piece, any::<bool>()).prop_map(|(id, text, whole)| {
+                Observation::Inserted(Insertion { id, uri: URI.into(), text, whole, model: None })
+            }),
+            1 => piece.prop_map(|text| Observation::Snapshot { uri: URI.into(), language: "x".into(), text }),
             1 => id.clone().prop_map(|id| Observation::Shown { id }),
             2 => (id.clone(), any::<bool>()).prop_map(|(id, whole)| Observation::AcceptedExplicitly { id, whole }),
-            1 => id.prop_map(|id| Observation::RejectedExplicitly { id }),
+            1 => id.prop_map(|id| Observation::RejectedExplicitly { id, reason: RejectReason::Ignored }),
             1 => Just(Observation::Lost),
             1 => Just(Observation::Closed { uri: URI.into() }),
             1 => Just(Observation::Tick),

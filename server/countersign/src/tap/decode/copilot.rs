@@ -6,25 +6,41 @@
 //! call: the last one between question and answer belongs to the answer.
 
 use countersign_event::facts::{How, Position, Range};
+use countersign_event::payload::suggestion::RejectReason;
 use countersign_provenance::join::{Item, NamedModel, Observation};
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::lsp_inline::Command;
 
-const ACCEPT: &str = "github.copilot.didAcceptCompletionItem";
+/// The commands by which a person takes a suggestion; the argument is its id.
+const ACCEPT: [&str; 3] = [
+    "github.copilot.didAcceptCompletionItem",
+    "github.copilot.didAcceptNextEditSuggestionItem",
+    "github.copilot.didAcceptPanelCompletionItem",
+];
 
 /// So many questions are open at a time: an editor asks anew with each key and cancels the older.
 const MAX_QUESTIONS: usize = 4;
 
-/// Says which tool of our catalogue a server is.
-pub(super) fn is_server(name: &str) -> Option<&'static str> {
-    name.to_ascii_lowercase().contains("copilot").then_some("copilot")
-}
-
 /// Returns the id of the suggestion that a command accepts: its argument.
 pub(super) fn suggestion(command: &Command) -> Option<String> {
-    (command.command == ACCEPT).then(|| command.arguments.first()?.as_str().map(str::to_owned)).flatten()
+    ACCEPT.contains(&command.command.as_str()).then(|| argument(command)).flatten()
+}
+
+fn argument(command: &Command) -> Option<String> {
+    command.arguments.first()?.as_str().map(str::to_owned)
+}
+
+/// Reads a command that ends a next edit suggestion without taking it.
+pub(super) fn ended(command: &Command) -> Option<Observation> {
+    let reason = match command.command.as_str() {
+        "github.copilot.didRejectNextEditSuggestionItem" => RejectReason::Dismissed,
+        "github.copilot.didIgnoreNextEditSuggestionItem" => RejectReason::Ignored,
+        _ => return None,
+    };
+    Some(Observation::RejectedExplicitly { id: argument(command)?, reason })
 }
 
 #[derive(Deserialize)]
@@ -34,12 +50,20 @@ struct About {
 
 #[derive(Deserialize)]
 struct Named {
-    command: Command,
+    command: Arguments,
+}
+
+/// Only the id is required of the item in these messages, not the command's name.
+#[derive(Deserialize)]
+struct Arguments {
+    arguments: Vec<String>,
 }
 
 #[derive(Deserialize)]
 struct Uuid {
     uuid: String,
+    #[serde(default)]
+    reason: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -50,10 +74,12 @@ struct Uuids {
 /// What a message of the client says about suggestions.
 pub(super) fn client_message(method: &str, params: &RawValue) -> Vec<Observation> {
     let params = params.get();
-    let named = || suggestion(&serde_json::from_str::<About>(params).ok()?.item.command);
+    let named = || serde_json::from_str::<About>(params).ok()?.item.command.arguments.into_iter().next();
     let uuid = || serde_json::from_str::<Uuid>(params).ok().map(|named| named.uuid);
     let one = match method {
-        "textDocument/didShowCompletion" => named().map(|id| Observation::Shown { id }),
+        "textDocument/didShowCompletion" | "textDocument/didShowInlineEdit" => {
+            named().map(|id| Observation::Shown { id })
+        }
         "notifyShown" => uuid().map(|id| Observation::Shown { id }),
         "textDocument/didPartiallyAcceptCompletion" => {
             named().map(|id| Observation::AcceptedExplicitly { id, whole: false })
@@ -61,8 +87,14 @@ pub(super) fn client_message(method: &str, params: &RawValue) -> Vec<Observation
         "notifyAccepted" => uuid().map(|id| Observation::AcceptedExplicitly { id, whole: true }),
         "notifyRejected" => {
             let ids = serde_json::from_str::<Uuids>(params).map_or(Vec::new(), |named| named.uuids);
-            return ids.into_iter().map(|id| Observation::RejectedExplicitly { id }).collect();
+            let reason = RejectReason::Dismissed;
+            return ids.into_iter().map(|id| Observation::RejectedExplicitly { id, reason }).collect();
         }
+        "notifyNextEditRejected" => serde_json::from_str::<Uuid>(params).ok().map(|named| {
+            let ignored = named.reason.is_some_and(|reason| reason.to_ascii_lowercase().contains("ignore"));
+            let reason = if ignored { RejectReason::Ignored } else { RejectReason::Dismissed };
+            Observation::RejectedExplicitly { id: named.uuid, reason }
+        }),
         _ => None,
     };
     one.into_iter().collect()
@@ -105,12 +137,64 @@ pub(super) fn items(result: &RawValue) -> Option<Vec<Item>> {
     Some(answer.completions.into_iter().map(item).collect())
 }
 
+#[derive(Deserialize)]
+struct NextEdits {
+    edits: Vec<NextEdit>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NextEdit {
+    text: String,
+    range: Range,
+    #[serde(default)]
+    text_document: Option<DocumentId>,
+    #[serde(default)]
+    command: Option<Command>,
+}
+
+#[derive(Deserialize)]
+struct DocumentId {
+    uri: String,
+}
+
+/// Next edits: of the document that was asked about, and of others.
+#[derive(Default)]
+pub(super) struct Edits {
+    pub(super) here: Vec<Item>,
+    pub(super) elsewhere: Vec<(String, Item)>,
+}
+
+/// Reads the answer to a `textDocument/copilotInlineEdit`.
+pub(super) fn next_edits(result: &RawValue, asked: &str) -> Option<Edits> {
+    let answer: NextEdits = serde_json::from_str(result.get()).ok()?;
+    let mut edits = Edits::default();
+    for edit in answer.edits {
+        let id = edit.command.as_ref().map(Command::suggestion);
+        let item = Item { id, text: edit.text, plain: None, range: Some(edit.range) };
+        match edit.text_document.map(|document| document.uri).filter(|uri| uri != asked) {
+            Some(uri) => edits.elsewhere.push((uri, item)),
+            None => edits.here.push(item),
+        }
+    }
+    Some(edits)
+}
+
+/// Reads the model that settings select: from the whole settings, or from their section alone.
+pub(super) fn selected_model(settings: &Value) -> Option<NamedModel> {
+    let section = settings.get("github.copilot").or_else(|| settings.get("github")?.get("copilot")).unwrap_or(settings);
+    let name = section.get("selectedCompletionModel")?.as_str().filter(|name| !name.is_empty())?;
+    Some(NamedModel::requested(name, How::Reported))
+}
+
 /// Which model the log has named for which open question.
 #[derive(Debug, Default)]
 pub(super) struct Models {
     /// Open questions with the last line since, and whether others were open when it came.
     open: Vec<(u64, Option<(Line, bool)>)>,
     latest: Option<Line>,
+    /// What a setting selects since the latest line.
+    selected: Option<NamedModel>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,22 +203,21 @@ struct Line {
     request: String,
 }
 
-#[derive(Deserialize)]
-struct LogMessage<'a> {
-    #[serde(borrow)]
-    message: std::borrow::Cow<'a, str>,
-}
-
 impl Models {
     /// Reads a line of the server's log.
-    pub(super) fn log_line(&mut self, params: &RawValue) {
-        let Ok(log) = serde_json::from_str::<LogMessage<'_>>(params.get()) else { return };
-        let Some(line) = parse(&log.message) else { return };
+    pub(super) fn log_line(&mut self, message: &str) {
+        let Some(line) = parse(message) else { return };
         let alone = self.open.len() == 1;
         for (_, last) in &mut self.open {
             *last = Some((line.clone(), alone));
         }
         self.latest = Some(line);
+        self.selected = None;
+    }
+
+    /// A setting selects a model for what is asked from now on.
+    pub(super) fn select(&mut self, model: NamedModel) {
+        self.selected = Some(model);
     }
 
     /// A question was asked.
@@ -146,33 +229,27 @@ impl Models {
         self.open.push((request, None));
     }
 
-    /// Its answer came. Returns the model, as far as the log tells it.
-    pub(super) fn answered(&mut self, request: u64) -> Option<NamedModel> {
+    /// Its answer came, or with `more` a part of it. Returns the model, as far as the log tells it.
+    pub(super) fn answered(&mut self, request: u64, more: bool) -> Option<NamedModel> {
         let at = self.open.iter().position(|(open, _)| *open == request)?;
-        let (_, last) = self.open.remove(at);
+        let last = if more { self.open[at].1.clone() } else { self.open.remove(at).1 };
         match last {
-            Some((line, true)) => Some(NamedModel {
-                name: line.engine,
-                request_id: Some(line.request),
-                how: How::Observed,
-                rule: None,
-                confidence: None,
-            }),
+            Some((line, true)) => {
+                let request_id = Some(line.request);
+                Some(NamedModel { request_id, ..NamedModel::requested(line.engine, How::Observed) })
+            }
             Some((line, false)) => Some(inferred(line, "latest_call_of_several_questions", 0.7)),
             // Without a call of its own the answer came from the server's cache.
-            None => self.latest.clone().map(|line| inferred(line, "latest_call_before_a_cached_answer", 0.7)),
+            None => self.selected.clone().or_else(|| {
+                let line = self.latest.clone()?;
+                Some(inferred(line, "latest_call_before_a_cached_answer", 0.7))
+            }),
         }
     }
 }
 
 fn inferred(line: Line, rule: &'static str, confidence: f64) -> NamedModel {
-    NamedModel {
-        name: line.engine,
-        request_id: None,
-        how: How::Inferred,
-        rule: Some(rule),
-        confidence: Some(confidence),
-    }
+    NamedModel { rule: Some(rule), confidence: Some(confidence), ..NamedModel::requested(line.engine, How::Inferred) }
 }
 
 /// Reads `[fetchCompletions] Request <uuid> at <https://…/v1/engines/<engine>/completions> finished with 200 …`.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{copilot, snippet};
+use super::{copilot, snippet, tabby};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -71,6 +71,14 @@ struct InlineItem {
     range: Option<Range>,
     #[serde(default)]
     command: Option<Command>,
+    /// Servers may put their own name of it here.
+    #[serde(default)]
+    data: Value,
+    #[serde(default)]
+    item_id: Option<String>,
+    /// The text is a description of an edit, not the text that enters.
+    #[serde(default)]
+    is_inline_edit: bool,
 }
 
 /// What an editor sends after it has inserted an item that carries it.
@@ -132,19 +140,37 @@ pub(super) fn position_of(params: &RawValue) -> Option<(String, Position)> {
     Some((at.text_document.uri, at.position))
 }
 
-/// Returns the suggestion that a `workspace/executeCommand` would accept, if one carried this command,
-/// and whether the command can be nothing else.
-pub(super) fn executed(params: &RawValue) -> Option<(String, bool)> {
-    let command: Command = serde_json::from_str(params.get()).ok()?;
-    Some((command.suggestion(), copilot::suggestion(&command).is_some()))
+/// Reads a command that a client runs.
+pub(super) fn command(params: &RawValue) -> Option<Command> {
+    serde_json::from_str(params.get()).ok()
 }
 
-/// Reads the items of an answer; `None` for what is no answer.
-pub(super) fn items(result: &RawValue) -> Option<Vec<Item>> {
+/// What an answer offers.
+pub(super) struct Items {
+    pub(super) items: Vec<Item>,
+    /// Some of it is descriptions of edits, which are not followed.
+    pub(super) has_edits: bool,
+}
+
+/// Reads an answer; `None` for what is none.
+pub(super) fn items(result: &RawValue) -> Option<Items> {
     let items = match serde_json::from_str::<Answer>(result.get()).ok()? {
         Answer::List { items } | Answer::Bare(items) => items,
     };
-    Some(items.into_iter().map(item).collect())
+    let has_edits = items.iter().any(|item| item.is_inline_edit);
+    Some(Items { items: items.into_iter().filter(|item| !item.is_inline_edit).map(item).collect(), has_edits })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Generated {
+    generated_text: String,
+}
+
+/// Reads the answer to a `textDocument/generation`: one text at the cursor.
+pub(super) fn generated(result: &RawValue) -> Option<Vec<Item>> {
+    let generated: Generated = serde_json::from_str(result.get()).ok()?;
+    Some(vec![Item { text: generated.generated_text, ..Item::default() }])
 }
 
 fn item(item: InlineItem) -> Item {
@@ -155,5 +181,6 @@ fn item(item: InlineItem) -> Item {
             (value, Some(plain))
         }
     };
-    Item { id: item.command.as_ref().map(Command::suggestion), text, plain, range: item.range }
+    let id = item.item_id.or_else(|| tabby::event_id(&item.data)).or(item.command.as_ref().map(Command::suggestion));
+    Item { id, text, plain, range: item.range }
 }

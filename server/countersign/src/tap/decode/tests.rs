@@ -1,4 +1,5 @@
 use countersign_event::facts::{How, Position, Range};
+use countersign_event::payload::suggestion::RejectReason;
 use countersign_provenance::join::{Item, NamedModel};
 use serde_json::json;
 
@@ -23,7 +24,7 @@ fn ask(decoder: &mut Decoder, id: serde_json::Value) {
 
 fn answered(seen: Vec<Seen>) -> (Vec<Item>, Option<NamedModel>) {
     match seen.into_iter().next() {
-        Some(Seen::Observed(Observation::Answered { items, model, .. })) => (items, model),
+        Some(Seen::Observed(Observation::Answered(Answer { items, model, .. }))) => (items, model),
         other => panic!("{other:?}"),
     }
 }
@@ -87,8 +88,8 @@ fn the_model_is_the_last_call_between_question_and_answer() {
     let (_, model) = answered(server(&mut decoder, json!({"id": 1, "result": {"items": []}})));
     let model = model.unwrap();
     assert_eq!(
-        (model.name.as_str(), model.request_id.as_deref(), model.how),
-        ("gpt-41-copilot", Some("own"), How::Observed)
+        (model.requested.as_deref(), model.request_id.as_deref(), model.how),
+        (Some("gpt-41-copilot"), Some("own"), How::Observed)
     );
 }
 
@@ -138,12 +139,16 @@ fn the_messages_of_both_sets_are_understood() {
             json!({"uuid": "u", "acceptedLength": 9}),
             Observation::AcceptedExplicitly { id: id(), whole: true },
         ),
-        ("notifyRejected", json!({"uuids": ["u"]}), Observation::RejectedExplicitly { id: id() }),
+        (
+            "notifyRejected",
+            json!({"uuids": ["u"]}),
+            Observation::RejectedExplicitly { id: id(), reason: RejectReason::Dismissed },
+        ),
     ] {
         let seen = client(&mut Decoder::new(), json!({"id": 1, "method": method, "params": params}));
         assert_eq!(seen, [Seen::Observed(expected)], "{method}");
     }
-    for other in ["github.copilot.didAcceptNextEditSuggestionItem", "github.copilot.finishDeviceFlow", "x.run"] {
+    for other in ["github.copilot.finishDeviceFlow", "x.run"] {
         let message =
             json!({"id": 1, "method": "workspace/executeCommand", "params": {"command": other, "arguments": ["u"]}});
         assert_eq!(client(&mut Decoder::new(), message), [], "{other}");
@@ -211,8 +216,77 @@ fn requests_that_are_never_answered_do_not_pile_up() {
 
 #[test]
 fn what_is_no_json_rpc_is_said_to_be_unknown() {
-    for body in ["[0,{\"event\":1}]", "3", "{\"method\":3}", "{\"id\":1,\"id\":2}", "{}", "\"x\""] {
+    for body in ["3", "{\"method\":3}", "{\"id\":1,\"id\":2}", "{}", "\"x\""] {
         let seen = Decoder::new().message(Direction::ToServer, body.as_bytes());
-        assert_eq!(seen, [Seen::NotFollowed("unknown_protocol")], "{body}");
+        assert_eq!(seen, [Seen::Unknown], "{body}");
+    }
+}
+
+mod disorder;
+mod servers;
+mod shapes;
+
+mod splits {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::tap::frame::{self, Frame};
+
+    const RECORDINGS: [&str; 3] = ["copilot-chat", "helix-gpt-completion-menu", "tabby-agent-jsonlines"];
+
+    /// The recording's bytes in order, one run for each change of the direction.
+    fn runs(name: &str) -> Vec<(Direction, Vec<u8>)> {
+        let path = format!("{}/../../tests/fixtures/wire/{name}.jsonl", env!("CARGO_MANIFEST_DIR"));
+        let mut runs: Vec<(Direction, Vec<u8>)> = Vec::new();
+        for line in std::fs::read_to_string(path).unwrap().lines() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let direction = match line["dir"].as_str() {
+                Some("c2s") => Direction::ToServer,
+                Some("s2c") => Direction::ToEditor,
+                _ => continue,
+            };
+            let bytes = format!("{}{}", line["header"].as_str().unwrap(), line["body"].as_str().unwrap());
+            match runs.last_mut() {
+                Some((last, run)) if *last == direction => run.extend(bytes.as_bytes()),
+                _ => runs.push((direction, bytes.into_bytes())),
+            }
+        }
+        runs
+    }
+
+    fn decode(runs: &[(Direction, Vec<u8>)], mut cut: impl FnMut(usize) -> usize) -> Vec<Seen> {
+        let mut decoder = Decoder::new();
+        let mut frames = [frame::Decoder::new(), frame::Decoder::new()];
+        let mut all = Vec::new();
+        for (direction, bytes) in runs {
+            let mut rest = bytes.as_slice();
+            while !rest.is_empty() {
+                let (now, later) = rest.split_at(cut(rest.len()).clamp(1, rest.len()));
+                let frames = &mut frames[usize::from(*direction == Direction::ToEditor)];
+                frames.push(now);
+                while let Some(frame) = frames.next_frame() {
+                    let Frame::Message(body) = frame else { panic!("{frame:?}") };
+                    all.extend(decoder.message(*direction, &body));
+                }
+                rest = later;
+            }
+        }
+        all.extend(decoder.end());
+        all
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn any_split_of_the_bytes_tells_the_same(
+            name in proptest::sample::select(&RECORDINGS[..]),
+            cuts in proptest::collection::vec(1usize..3000, 1..50),
+        ) {
+            let runs = runs(name);
+            let whole = decode(&runs, |rest| rest);
+            prop_assert!(whole.len() > 5);
+            let mut cuts = cuts.into_iter().cycle();
+            prop_assert_eq!(decode(&runs, |_| cuts.next().unwrap()), whole);
+        }
     }
 }

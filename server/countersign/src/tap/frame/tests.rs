@@ -52,6 +52,12 @@ fn a_raw_first_line_and_lines_of_json_are_messages() {
 }
 
 #[test]
+fn a_word_before_lines_of_json_is_passed_over() {
+    assert_eq!(decode(&[b"SM-MESS", b"AGE {\"a\":1}\nSM-MESSAGE [2]\n"]), [message("{\"a\":1}"), message("[2]")]);
+    assert_eq!(decode(&[b"SM-MESS"]), [Frame::Malformed { bytes: 7 }]);
+}
+
+#[test]
 fn a_printed_line_between_frames_is_counted_and_the_next_frame_is_found() {
     let bytes = framed("{}") + "Debugger listening on nowhere\n" + &framed("[]");
     assert_eq!(decode(&[bytes.as_bytes()]), [message("{}"), Frame::Malformed { bytes: 30 }, message("[]")]);
