@@ -10,6 +10,7 @@ mod editors;
 mod hook;
 mod house;
 mod lsp;
+mod real;
 mod replay;
 mod status;
 mod support;
