@@ -10,5 +10,7 @@ mod hook;
 mod house;
 mod lsp;
 mod replay;
+mod rough;
+mod soak;
 mod support;
 mod wire;
