@@ -12,6 +12,8 @@ mod house;
 mod lsp;
 mod real;
 mod replay;
+mod rough;
+mod soak;
 mod status;
 mod support;
 mod wire;

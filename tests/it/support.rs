@@ -121,3 +121,17 @@ pub fn of_type<'a>(events: &'a [Value], name: &str) -> Vec<&'a Value> {
     let whole = format!("dev.countersign.{name}.v1");
     events.iter().filter(|event| event["type"] == whole.as_str()).collect()
 }
+
+/// Says whether the long run was asked for.
+#[cfg(target_os = "linux")]
+pub fn is_long() -> bool {
+    std::env::var_os("COUNTERSIGN_LONG").is_some_and(|value| value == "1")
+}
+
+/// Resident memory of a process.
+#[cfg(target_os = "linux")]
+pub fn memory_kib(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it lives");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it has memory");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}

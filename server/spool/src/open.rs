@@ -62,6 +62,8 @@ impl Layout {
 pub(crate) struct Patience {
     started: Instant,
     until_ms: Arc<AtomicU64>,
+    /// Somebody waits for us: before the second moment nobody waits beyond the first.
+    hurry_ms: Arc<[AtomicU64; 2]>,
 }
 
 impl Default for Patience {
@@ -72,19 +74,26 @@ impl Default for Patience {
 
 impl Patience {
     pub(crate) fn of(wait: Duration) -> Patience {
-        let patience = Patience { started: Instant::now(), until_ms: Arc::default() };
+        let patience = Patience { started: Instant::now(), until_ms: Arc::default(), hurry_ms: Arc::default() };
         patience.renew(wait);
         patience
     }
 
-    /// Starts to wait anew.
+    /// Starts to wait anew; while somebody waits for us, no longer than they leave time for.
     pub(crate) fn renew(&self, wait: Duration) {
-        self.until_ms.store(millis(self.started.elapsed() + wait), Ordering::Relaxed);
+        let now = self.started.elapsed();
+        let [most, over] = self.hurry_ms.each_ref().map(|ms| ms.load(Ordering::Relaxed));
+        let until = millis(now + wait);
+        self.until_ms.store(if millis(now) < over { until.min(most) } else { until }, Ordering::Relaxed);
     }
 
-    /// Waits no longer than this from now on.
+    /// Waits no longer than this from now on, however often it is renewed, until twice that has passed.
     pub(crate) fn shorten(&self, wait: Duration) {
-        self.until_ms.fetch_min(millis(self.started.elapsed() + wait), Ordering::Relaxed);
+        let now = self.started.elapsed();
+        let most = millis(now + wait);
+        self.hurry_ms[0].store(most, Ordering::Relaxed);
+        self.hurry_ms[1].store(millis(now + 2 * wait), Ordering::Relaxed);
+        self.until_ms.fetch_min(most, Ordering::Relaxed);
     }
 
     /// Sleeps a short random while, longer each time. `false` when patience is at its end.

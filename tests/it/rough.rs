@@ -1,0 +1,265 @@
+//! Rough treatment of the tap: garbage, dying and deaf commands, a spool that can't be had. The bytes
+//! pass, the command's status is ours, and the trail says what it missed.
+//!
+//! `COUNTERSIGN_LONG=1` makes the flood four times as long.
+
+// The stand-ins are shell commands; memory is read from /proc.
+#![cfg(target_os = "linux")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+use serde_json::{Value, json};
+
+use crate::support::{World, is_long, memory_kib, of_type, wait_for};
+
+const MIB: usize = 1 << 20;
+
+#[test]
+fn a_flood_of_garbage_passes_untouched_in_bounded_memory() {
+    let world = World::new();
+    let rounds = if is_long() { 1024 } else { 256 };
+    let block = noise(MIB);
+    let mut child = start(world.countersign(["tap", "--", "cat"]));
+    let mut stdin = child.stdin.take().expect("piped");
+    let mut stdout = child.stdout.take().expect("piped");
+    let sent = block.clone();
+    let writer = std::thread::spawn(move || (0..rounds).try_for_each(|_| stdin.write_all(&sent)));
+    let mut back = vec![0; MIB];
+    let mut most = 0;
+    for round in 0..rounds {
+        stdout.read_exact(&mut back).expect("it comes back");
+        assert!(back == block, "mebibyte {round} was changed");
+        most = most.max(memory_kib(child.id()));
+    }
+    writer.join().expect("no panic").expect("all was taken");
+    assert!(end(&mut child).success());
+    // 64 MiB may wait for the listener; the rest is the program and what is being looked at.
+    assert!(most < 160 * 1024, "{most} KiB");
+    assert!(!missed(&world.log()).is_empty());
+}
+
+#[test]
+fn json_as_deep_as_it_likes_passes_and_ends_nothing() {
+    let world = World::new();
+    let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    let objects = format!("{}1{}", "{\"a\":".repeat(100_000), "}".repeat(100_000));
+    let params = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"textDocument/completion","params":{deep}}}"#);
+    let change = format!(r#"{{"jsonrpc":"2.0","method":"textDocument/didChange","params":{objects}}}"#);
+    let answer = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{objects}}}"#);
+    let bytes: Vec<u8> = [&deep, &objects, &params, &change, &answer]
+        .into_iter()
+        .flat_map(|body| format!("Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes())
+        .chain(format!("{deep}\n{params}\n").into_bytes())
+        .collect();
+    let marker = framed(&json!({ "jsonrpc": "2.0", "id": 9, "method": "session/prompt", "params": {} }));
+    let bytes = [bytes, marker].concat();
+    let mut child = start(world.countersign(["tap", "--tool", "copilot", "--", "cat"]));
+    let mut stdin = child.stdin.take().expect("piped");
+    let sent = bytes.clone();
+    let writer = std::thread::spawn(move || stdin.write_all(&sent).map(|()| stdin));
+    let mut back = vec![0; bytes.len()];
+    child.stdout.as_mut().expect("piped").read_exact(&mut back).expect("it comes back");
+    assert!(back == bytes, "the bytes pass");
+    // What stands behind it is seen: the listener lives.
+    wait_for_record(&world, "not_followed");
+    drop(writer.join().expect("no panic").expect("all was taken"));
+    assert!(end(&mut child).success());
+    assert_eq!(of_type(&world.log(), "trail.gap"), Vec::<&Value>::new());
+}
+
+#[test]
+fn text_that_is_no_utf8_passes_and_what_follows_is_still_read() {
+    let world = World::new();
+    let mut bytes = b"Content-Length: 8\r\n\r\n{\"\xff\xfe\":1}".to_vec();
+    bytes.extend_from_slice(b"\xf0\x9f\r\n\x80\x80\n");
+    bytes.extend_from_slice(&framed(&initialize()));
+    assert!(echo(world.countersign(["tap", "--", "cat"]), &bytes).success());
+    let events = world.log();
+    assert!(missed(&events).contains(&"malformed_frame"), "{events:?}");
+    assert_eq!(of_type(&events, "capture.started")[0]["data"]["client"], "a rough editor", "{events:?}");
+}
+
+#[test]
+fn a_command_that_is_killed_in_the_middle_of_a_message_is_told() {
+    let world = World::new();
+    let child = tap(&world, r#"printf 'Content-Length: 100\r\n\r\n{"half'; kill -KILL $$"#);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(137));
+    assert_eq!(output.stdout, b"Content-Length: 100\r\n\r\n{\"half");
+    let events = world.log();
+    assert_eq!(missed(&events)[0], "malformed_frame");
+    assert_eq!(of_type(&events, "capture.stopped")[0]["data"]["status"], 137);
+}
+
+#[test]
+fn a_command_that_never_reads_holds_up_the_editor_as_without_us_and_nothing_else() {
+    let world = World::new();
+    let mut child = tap(&world, "echo up; exec sleep 600");
+    let mut stdin = child.stdin.take().expect("piped");
+    // More than the pipes and our own chunk hold: at the end this waits, as it would without a tap.
+    let writer = std::thread::spawn(move || stdin.write_all(&vec![b'x'; 4 * MIB]));
+    let mut up = [0; 3];
+    child.stdout.as_mut().expect("piped").read_exact(&mut up).expect("it speaks");
+    signal(&child, Signal::TERM);
+    assert_eq!(end(&mut child).code(), Some(143), "the command's own end is ours");
+    assert!(writer.join().expect("no panic").is_err(), "nobody took it");
+    assert_eq!(of_type(&world.log(), "capture.stopped").len(), 1);
+}
+
+#[test]
+fn a_tap_that_is_killed_keeps_what_it_had_written() {
+    let world = World::new();
+    let mut child = start(world.countersign(["tap", "--", "cat"]));
+    child.stdin.as_mut().expect("piped").write_all(&framed(&initialize())).expect("it reads");
+    // It starts to record when it knows the client and the server; `cat` names itself as both.
+    child.stdin.as_mut().expect("piped").write_all(&framed(&answer())).expect("it reads");
+    wait_for_record(&world, "capture.started");
+    child.kill().expect("it lives");
+    end(&mut child);
+    world.run(["verify"]);
+    // The next one goes on where it was left.
+    assert!(echo(world.countersign(["tap", "--", "cat"]), b"{}\n").success());
+    assert_eq!(of_type(&world.log(), "capture.started").len(), 2);
+}
+
+#[test]
+fn a_spool_that_another_holds_delays_nobody_and_gets_everything_later() {
+    let world = World::new();
+    assert!(echo(world.countersign(["tap", "--", "cat"]), b"{}\n").success());
+    let holder = rusqlite::Connection::open(world.home().join("state/spool.db")).expect("the spool");
+    holder.execute_batch("BEGIN IMMEDIATE").expect("the write lock");
+    let began = Instant::now();
+    let command = world.countersign(["tap", "--", "sh", "-c", "cat; exit 6"]);
+    assert_eq!(echo(command, &framed(&initialize())).code(), Some(6));
+    // Twice the promised two seconds: the machine may be busy, and a lock that is waited for takes far more.
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    drop(holder);
+    // Whoever appends next takes the letters in.
+    assert!(echo(world.countersign(["tap", "--", "cat"]), b"{}\n").success());
+    let events = world.log();
+    let stopped = of_type(&events, "capture.stopped");
+    assert!(stopped.iter().any(|event| event["data"]["status"] == 6), "{events:?}");
+    world.run(["verify"]);
+}
+
+#[test]
+fn a_home_that_cannot_be_used_costs_the_record_and_says_so() {
+    let world = World::new();
+    std::fs::create_dir_all(world.home()).expect("a home");
+    std::fs::write(world.home().join("state"), "a file where a directory should be").expect("a file");
+    let child = tap(&world, "cat; exit 4");
+    let output = give(child, b"still here");
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(4), b"still here".as_slice()));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("nothing can be recorded"), "{said}");
+}
+
+#[test]
+fn a_full_disk_costs_nothing_but_time_once_there_is_room_again() {
+    let world = World::new();
+    assert!(echo(world.countersign(["tap", "--", "cat"]), b"{}\n").success());
+    // A limit on the size of files stands for the disk: it can be lifted from outside.
+    let mut command = Command::new("sh");
+    let ours = world.countersign(["tap", "--", "cat"]);
+    command.args(["-c", r#"trap "" XFSZ; ulimit -S -f 0; exec "$0" "$@""#]).arg(ours.get_program());
+    command.args(ours.get_args()).current_dir(world.path());
+    command.envs(ours.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("COUNTERSIGN_LOG", "warn");
+    let mut child = start(command);
+    let message = [framed(&initialize()), framed(&answer())].concat();
+    child.stdin.as_mut().expect("piped").write_all(&message).expect("it reads");
+    let mut back = vec![0; message.len()];
+    child.stdout.as_mut().expect("piped").read_exact(&mut back).expect("it comes back");
+    assert!(back == message, "the bytes pass");
+    let mut said = BufReader::new(child.stderr.take().expect("piped"));
+    let mut line = String::new();
+    while !line.contains("the spool") {
+        line.clear();
+        assert!(said.read_line(&mut line).expect("text") > 0, "it never met the full disk");
+    }
+    let pid = Pid::from_raw(child.id() as i32);
+    prlimit(pid, Resource::Fsize, Rlimit { current: None, maximum: None }).expect("room again");
+    wait_for_record(&world, "a rough editor");
+    drop(child.stdin.take());
+    // Whatever else it says must not hold it up.
+    std::io::copy(&mut said, &mut std::io::sink()).expect("text");
+    assert!(end(&mut child).success());
+    assert_eq!(of_type(&world.log(), "capture.stopped").len(), 2);
+    world.run(["verify"]);
+}
+
+fn wait_for_record(world: &World, of: &str) {
+    wait_for(of, || {
+        let log = world.countersign(["log", "--json"]).output().expect("it runs").stdout;
+        String::from_utf8_lossy(&log).contains(of).then_some(())
+    });
+}
+
+fn initialize() -> Value {
+    json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"capabilities": {},
+        "clientInfo": {"name": "a rough editor"}} })
+}
+
+fn answer() -> Value {
+    json!({ "jsonrpc": "2.0", "id": 1, "result": {"capabilities": {}, "serverInfo": {"name": "cat", "version": "1"}} })
+}
+
+fn framed(message: &Value) -> Vec<u8> {
+    let body = message.to_string();
+    format!("Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
+
+/// What the trail says was not seen: reasons of `capture.degraded` and of gaps.
+fn missed(events: &[Value]) -> Vec<&str> {
+    let mut all = of_type(events, "capture.degraded");
+    all.extend(of_type(events, "trail.gap"));
+    all.iter().filter_map(|event| event["data"]["reason"].as_str()).collect()
+}
+
+/// Bytes without a pattern, the same in every run.
+fn noise(n: usize) -> Vec<u8> {
+    let mut state = 7_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    (0..n / 8).flat_map(|_| next().to_le_bytes()).collect()
+}
+
+fn start(mut command: Command) -> Child {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the tap starts")
+}
+
+fn tap(world: &World, script: &str) -> Child {
+    start(world.countersign(["tap", "--", "sh", "-c", script]))
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let pid = Pid::from_raw(child.id() as i32).expect("a process id");
+    kill_process(pid, signal).expect("it lives");
+}
+
+fn end(child: &mut Child) -> ExitStatus {
+    wait_for("the tap's end", || child.try_wait().expect("a status"))
+}
+
+/// Gives a tap all its input, and returns what came of it.
+fn give(mut child: Child, bytes: &[u8]) -> std::process::Output {
+    let mut stdin = child.stdin.take().expect("piped");
+    let bytes = bytes.to_vec();
+    let writer = std::thread::spawn(move || stdin.write_all(&bytes));
+    let output = child.wait_with_output().expect("it ends");
+    writer.join().expect("no panic").expect("all was taken");
+    output
+}
+
+/// Insists that what goes in comes out, and returns how it ended.
+fn echo(command: Command, bytes: &[u8]) -> ExitStatus {
+    let output = give(start(command), bytes);
+    assert!(output.stdout == bytes, "{} bytes came back as {}", bytes.len(), output.stdout.len());
+    output.status
+}
