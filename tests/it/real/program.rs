@@ -42,7 +42,7 @@ pub fn agent(program: &Path, world: &World, endpoint: &Endpoint, directory: &Pat
     let mut command = Command::new(program);
     command
         .env_clear()
-        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("PATH", path())
         .env("HOME", home(world))
         .env("TMPDIR", world.path())
         .env("TERM", "dumb")
@@ -54,6 +54,16 @@ pub fn agent(program: &Path, world: &World, endpoint: &Endpoint, directory: &Pat
         .env("HTTPS_PROXY", endpoint.url())
         .current_dir(directory);
     command
+}
+
+/// The system's programs, and Node.js wherever it is.
+fn path() -> String {
+    let system = "/usr/local/bin:/usr/bin:/bin";
+    let all = std::env::var_os("PATH").unwrap_or_default();
+    match std::env::split_paths(&all).find(|directory| directory.join("node").is_file()) {
+        Some(node) => format!("{}:{system}", node.display()),
+        None => system.to_owned(),
+    }
 }
 
 /// Runs it to its end and insists on success; past the deadline it is ended, with all it started.
