@@ -35,6 +35,8 @@ use crate::{error::Failure, pause};
 const QUEUE_BYTES_MAX: usize = 64 << 20;
 /// How long a policy file or a pause is believed before it is read again.
 const FRESH: Duration = Duration::from_secs(1);
+/// How long a device whose keys could not be made is left in peace.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
 
 /// Something that happened, before it is completed.
 #[derive(Debug)]
@@ -101,25 +103,21 @@ impl Recorder {
     /// opened by its own thread.
     pub(crate) fn start(shell: &Shell) -> Recorder {
         let (queue, messages) = mpsc::channel();
-        let (device, problem) = match Device::load_or_create(&shell.paths.state) {
-            Ok(device) => (Some(device), None),
-            Err(error) => {
-                let text = Failure::from(error).message().to_owned();
-                tracing::error!("nothing can be recorded: {text}");
-                (None, Some(text))
-            }
-        };
-        let shared = Arc::new(Shared {
-            digest_key: device.as_ref().map_or([0; 32], |device| *device.digest_key()),
+        let mut shared = Shared {
+            digest_key: [0; 32],
             waiting_bytes: AtomicUsize::new(0),
             dropped: AtomicUsize::new(0),
-            problem: Mutex::new(problem),
-        });
-        let worker = device.map(|device| Worker::new(shell.clone(), device));
-        let thread_shared = Arc::clone(&shared);
+            problem: Mutex::new(None),
+        };
+        let device = shared.find_device(shell);
+        if let Some(device) = &device {
+            shared.digest_key = *device.digest_key();
+        }
+        let shared = Arc::new(shared);
+        let (thread_shell, thread_shared) = (shell.clone(), Arc::clone(&shared));
         let spawned = std::thread::Builder::new()
             .name("recorder".to_owned())
-            .spawn(move || run(worker, &messages, &thread_shared));
+            .spawn(move || run(&thread_shell, device, &messages, &thread_shared));
         if let Err(error) = spawned {
             tracing::error!("nothing can be recorded: {error}");
         }
@@ -178,17 +176,20 @@ impl Recorder {
     }
 }
 
-fn run(mut worker: Option<Worker>, messages: &Receiver<Message>, shared: &Shared) {
+fn run(shell: &Shell, device: Option<Device>, messages: &Receiver<Message>, shared: &Shared) {
+    let mut worker = device.map(|device| Worker::new(shell.clone(), device));
+    let mut tried = Instant::now();
     for message in messages {
+        if worker.is_none() && tried.elapsed() > TRY_AGAIN {
+            tried = Instant::now();
+            worker = shared.find_device(shell).map(|device| Worker::new(shell.clone(), device));
+        }
         match message {
             Message::Record(record) => {
                 shared.waiting_bytes.fetch_sub(record.size(), Ordering::Relaxed);
                 match &mut worker {
                     Some(worker) => {
-                        let dropped = shared.dropped.swap(0, Ordering::Relaxed);
-                        if dropped > 0 {
-                            worker.append(overflow(dropped));
-                        }
+                        worker.own_up(shared);
                         worker.take(*record);
                     }
                     None => {
@@ -203,10 +204,26 @@ fn run(mut worker: Option<Worker>, messages: &Receiver<Message>, shared: &Shared
                 }
             }
             Message::Close(deadline, done) => {
+                let closed = worker.as_mut().map_or(Ok(()), |worker| {
+                    worker.own_up(shared);
+                    worker.writer.close(deadline).map_err(Failure::from)
+                });
                 // A caller that no longer waits needs no answer.
-                let _ = done.send(worker.as_ref().map_or(Ok(()), |w| w.writer.close(deadline).map_err(Failure::from)));
+                let _ = done.send(closed);
             }
         }
+    }
+}
+
+impl Shared {
+    /// Finds or makes the device's keys. Until that is done nothing can be recorded.
+    fn find_device(&self, shell: &Shell) -> Option<Device> {
+        let found =
+            Device::load_or_create(&shell.paths.state).map_err(|error| Failure::from(error).message().to_owned());
+        if let Ok(mut problem) = self.problem.lock() {
+            *problem = found.as_ref().err().cloned();
+        }
+        found.inspect_err(|text| tracing::error!("nothing can be recorded: {text}")).ok()
     }
 }
 
@@ -245,6 +262,14 @@ impl Worker {
     fn new(shell: Shell, device: Device) -> Worker {
         let writer = Writer::start(&shell.paths.state);
         Worker { complete: Complete::new(shell, device), writer }
+    }
+
+    /// Records how many records were dropped since it was last said.
+    fn own_up(&mut self, shared: &Shared) {
+        let dropped = shared.dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            self.append(overflow(dropped));
+        }
     }
 
     fn take(&mut self, record: Record) {
@@ -494,4 +519,23 @@ fn user_number() -> Option<String> {
 #[cfg(not(unix))]
 fn user_number() -> Option<String> {
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_spool::Reader;
+
+    use super::*;
+
+    #[test]
+    fn what_did_not_fit_before_the_end_is_a_gap_too() {
+        let home = tempfile::tempdir().unwrap();
+        let shell = Shell::below(home.path()).unwrap();
+        let recorder = Recorder::start(&shell);
+        recorder.shared.dropped.store(3, Ordering::Relaxed);
+        recorder.close(Duration::from_secs(10)).unwrap();
+        let gaps = Reader::open(&shell.paths.state).unwrap().by_type("dev.countersign.trail.gap.v1", 0).unwrap();
+        assert_eq!(gaps.len(), 1);
+        assert!(gaps[0].bytes.as_str().contains(r#""count":3"#), "{}", gaps[0].bytes.as_str());
+    }
 }

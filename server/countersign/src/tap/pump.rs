@@ -21,6 +21,8 @@ use crate::shell::now;
 const CHUNK_BYTES: usize = 128 << 10;
 /// Chunks that the listener has not looked at yet; beyond this it goes blind until it caught up.
 const WAITING_BYTES_MAX: usize = 64 << 20;
+/// What a chunk costs beside its bytes: many small ones fill the memory, too.
+const CHUNK_COST: usize = 128;
 /// How long the listener waits for an earlier chunk that is still being written.
 const ORDER_WAIT: Duration = Duration::from_secs(1);
 
@@ -142,11 +144,11 @@ impl Mouth {
     }
 
     fn tell(&self, Begun { order, at }: Begun, bytes: &[u8]) {
-        let n = bytes.len();
-        if self.shared.waiting_bytes.load(Ordering::Relaxed) + n > WAITING_BYTES_MAX {
-            self.shared.missed[index(self.direction)].fetch_add(n as u64, Ordering::Relaxed);
+        let cost = bytes.len() + CHUNK_COST;
+        if self.shared.waiting_bytes.load(Ordering::Relaxed) + cost > WAITING_BYTES_MAX {
+            self.shared.missed[index(self.direction)].fetch_add(bytes.len() as u64, Ordering::Relaxed);
         } else {
-            self.shared.waiting_bytes.fetch_add(n, Ordering::Relaxed);
+            self.shared.waiting_bytes.fetch_add(cost, Ordering::Relaxed);
             let missed = self.shared.missed[index(self.direction)].swap(0, Ordering::Relaxed);
             let chunk = Chunk { direction: self.direction, at, missed, bytes: bytes.to_vec(), order };
             // Without a listener the pump is all there is.
@@ -264,7 +266,7 @@ impl Ear {
                 continue;
             }
             let chunk = self.held[first].pop_front().expect("it has a front");
-            self.shared.waiting_bytes.fetch_sub(chunk.bytes.len(), Ordering::Relaxed);
+            self.shared.waiting_bytes.fetch_sub(chunk.bytes.len() + CHUNK_COST, Ordering::Relaxed);
             return Heard::Chunk(chunk);
         }
     }
@@ -319,7 +321,7 @@ mod tests {
     #[test]
     fn a_listener_that_falls_behind_misses_bytes_and_is_told_how_many() {
         let (mouth, _other, watch, mut ear) = listen();
-        let big = vec![0; WAITING_BYTES_MAX];
+        let big = vec![0; WAITING_BYTES_MAX - CHUNK_COST];
         for chunk in [&big[..], b"lost", b"lost"] {
             let begun = mouth.begin();
             mouth.tell(begun, chunk);
