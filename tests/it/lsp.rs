@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{World, of_type, wait_for};
 
-const URI: &str = "file:///work/a.py";
+const URI: &str = "file:///home/dev/a.py";
 
 fn utf16() -> Value {
     json!({})
