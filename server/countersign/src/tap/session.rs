@@ -12,6 +12,7 @@ use countersign_event::facts::{
     self, Absent, Fact, How, IntegrationPath, Model, Output, PathKind, Place, Range, Transport,
 };
 use countersign_event::payload::capture::{Degraded, Started, Stopped};
+use countersign_event::payload::contribution::Evidenced;
 use countersign_event::payload::prompt::Submitted;
 use countersign_event::payload::suggestion::{self, Dwell, Entered, Shown};
 use countersign_event::payload::tool::Discovered;
@@ -277,6 +278,7 @@ impl Running {
                 Outcome::Offered(offered) => self.offered(at, offered),
                 Outcome::Accepted(accepted) => self.accepted(accepted),
                 Outcome::Rejected(rejected) => self.rejected(&rejected),
+                Outcome::Evidenced { key, act, saw } => self.evidenced(at, key, act, saw),
                 Outcome::Forgotten { key } => drop(self.suggestions.remove(&key)),
                 Outcome::Degraded { reason, uri, detail } => self.degraded(at, reason, detail, uri, 1),
             }
@@ -369,6 +371,26 @@ impl Running {
             content: Default::default(),
         });
         self.record(rejected.at, suggestion, payload, None);
+    }
+
+    /// Records a sign of an act that came after the act was recorded.
+    fn evidenced(&self, at: Timestamp, key: u64, act: u32, saw: &str) {
+        let Some(suggestion) = self.suggestions.get(&key) else { return };
+        let Suggestion { contribution, offered, .. } = suggestion;
+        let payload = Payload::ContributionEvidenced(Evidenced {
+            how: How::Reported,
+            contribution: contribution.clone(),
+            act: Some(act),
+            saw: saw.to_owned(),
+            model: None,
+            prompt: None,
+            output: None,
+            person: None,
+            path: Fact::observed(self.path(Some(suggestion))),
+            place: place(offered, None),
+            content: Default::default(),
+        });
+        self.recorder.record(Record::light(at, contribution.clone(), payload));
     }
 
     fn record(&self, at: Timestamp, suggestion: &Suggestion, payload: Payload, inserted: Option<String>) {

@@ -56,6 +56,7 @@ fn act(outcome: &Outcome) -> Option<String> {
             Some(format!("{} {:?} {:?} {:?} {:?}", a.key, a.extent, a.gesture, a.range, a.inserted))
         }
         Outcome::Rejected(r) => Some(format!("{} {:?}", r.key, r.reason)),
+        Outcome::Evidenced { key, act, saw } => Some(format!("{key} {act} {saw}")),
         Outcome::Offered(_) | Outcome::Forgotten { .. } => None,
         Outcome::Degraded { reason, .. } => Some((*reason).to_owned()),
     }
