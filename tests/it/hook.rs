@@ -7,6 +7,7 @@ mod agent;
 mod cases;
 mod documented;
 mod replay;
+mod rough;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -103,6 +103,28 @@ fn a_command_that_never_reads_holds_up_the_editor_as_without_us_and_nothing_else
 }
 
 #[test]
+fn what_a_burst_leaves_unrecorded_at_the_end_is_in_a_gap() {
+    let world = World::new();
+    let burst = if is_long() { 40_000 } else { 8_000 };
+    let place = json!({ "textDocument": {"uri": "file:///nowhere/burst.py"}, "position": {"line": 0, "character": 0} });
+    let said: Vec<u8> = (0..burst)
+        .flat_map(|id| {
+            let question = json!({ "id": id, "method": "textDocument/inlineCompletion", "params": place });
+            let answer = json!({ "id": id, "result": {"items": [{"insertText": format!("burst_{id}()")}]} });
+            [framed(&question), framed(&answer)].concat()
+        })
+        .collect();
+    // Nobody waits for anybody: when `cat` has ended, most of it has still to be looked at.
+    assert!(echo(world.countersign(["tap", "--tool", "copilot", "--", "cat"]), &said).success());
+    let events = world.log();
+    let offered = of_type(&events, "suggestion.offered").len();
+    let gaps: Vec<&Value> = of_type(&events, "trail.gap");
+    eprintln!("{offered} of {burst} suggestions were recorded before the end");
+    assert_eq!(offered < burst, gaps.iter().any(|gap| gap["data"]["reason"] == "late"), "{offered} {gaps:?}");
+    world.run(["verify"]);
+}
+
+#[test]
 fn a_tap_that_is_killed_keeps_what_it_had_written() {
     let world = World::new();
     let mut child = start(world.countersign(["tap", "--", "cat"]));
@@ -213,7 +235,8 @@ fn flood(command: Command, rounds: usize) -> (Duration, Vec<u64>) {
     let mut stdin = child.stdin.take().expect("piped");
     let mut stdout = child.stdout.take().expect("piped");
     let sent = block.clone();
-    let writer = std::thread::spawn(move || (0..rounds).try_for_each(|_| stdin.write_all(&sent)));
+    // Its end comes after the last look.
+    let writer = std::thread::spawn(move || (0..rounds).try_for_each(|_| stdin.write_all(&sent)).map(|()| stdin));
     let mut back = vec![0; MIB];
     let mut resident = Vec::with_capacity(rounds);
     for round in 0..rounds {
@@ -221,7 +244,7 @@ fn flood(command: Command, rounds: usize) -> (Duration, Vec<u64>) {
         assert!(back == block, "mebibyte {round} was changed");
         resident.push(memory_kib(child.id()));
     }
-    writer.join().expect("no panic").expect("all was taken");
+    drop(writer.join().expect("no panic").expect("all was taken"));
     let took = began.elapsed();
     assert!(end(&mut child).success());
     (took, resident)

@@ -20,17 +20,20 @@ use countersign_event::payload::trail::Gap;
 use countersign_event::payload::{Circumstances, Payload};
 use countersign_provenance::distance::distance;
 use countersign_provenance::join::{Accepted, Joiner, NamedModel, Observation, Offered, Outcome, Rejected};
+use countersign_spool::{Append, Device, append_once};
 
 use super::FLUSH;
 use super::agent::{Agent, Teller};
 use super::decode::{Decoder, Direction, Names, Prompt, Seen, Turn};
 use super::frame::{self, Frame};
 use super::pump::Chunk;
-use crate::recorder::{Record, Recorder};
+use crate::recorder::{Complete, Record, Recorder};
 use crate::shell::{Shell, now};
 
 /// Dwell is recorded for suggestions of at least so many lines.
 const DWELL_LINES: u64 = 10;
+/// How long the record of a gap waits for the spool; then the inbox takes it.
+const LOCK_WAIT: Duration = Duration::from_millis(500);
 /// A server that has not named itself by then is recorded without its name.
 const NAME_WAIT_MS: i64 = 5_000;
 
@@ -554,27 +557,31 @@ fn place(offered: &Offered, range: Option<Range>) -> Place {
     Place { uri: Some(offered.uri.clone()), range, language: offered.language.clone(), ..Place::default() }
 }
 
-/// Records that the listener did not come to its end: what it had not recorded yet is missing.
-pub(super) fn record_gap(shell: &Shell) {
-    tracing::error!("the listener did not come to its end; a gap is recorded");
+/// Records that not everything was recorded before the end. It is written here and now, past the recorder,
+/// which may be what is late.
+pub(super) fn record_gap(shell: &Shell, reason: &str) {
+    tracing::error!(reason, "not everything was recorded before the end; a gap is recorded");
     let gap = Gap {
         how: How::Observed,
-        reason: "crash".to_owned(),
+        reason: reason.to_owned(),
         count: None,
         from: None,
         to: Some(now()),
         by: Some("tap".to_owned()),
     };
-    let recorder = Recorder::start(shell);
-    recorder.record(Record::light(now(), "tap", Payload::TrailGap(gap)));
-    if let Err(failure) = recorder.close(FLUSH) {
-        tracing::error!("the gap was not recorded: {}", failure.message());
+    let recorded = Device::load_or_create(&shell.paths.state).and_then(|device| {
+        let gap = Record::light(now(), "tap", Payload::TrailGap(gap));
+        let appends: Vec<Append> = Complete::new(shell.clone(), device).complete(gap, None).into_iter().collect();
+        append_once(&shell.paths.state, &appends, LOCK_WAIT).map(drop)
+    });
+    if let Err(error) = recorded {
+        tracing::error!("the gap was not recorded: {error}");
     }
 }
 
 impl Ending {
     /// Records the end and waits for the spool.
-    pub(super) fn finish(self, status: i32) {
+    pub(super) fn finish(self, shell: &Shell, status: i32) {
         let subject = self.path.tool.clone().unwrap_or_default();
         let payload = Payload::CaptureStopped(Stopped {
             how: How::Observed,
@@ -584,7 +591,8 @@ impl Ending {
         });
         self.recorder.record(Record::light(now(), subject, payload));
         if let Err(failure) = self.recorder.close(FLUSH) {
-            tracing::error!("not everything was recorded: {}", failure.message());
+            tracing::error!("{}", failure.message());
+            record_gap(shell, "late");
         }
     }
 }
