@@ -104,6 +104,9 @@ fn hook(args: &HookArgs) -> Result<(), String> {
     if said.session.is_empty() {
         return Ok(()); // it is about no session
     }
+    if let Some(account) = said.account.take() {
+        complete.signed_in(account);
+    }
     said.cwd = said.cwd.or_else(|| std::env::current_dir().ok());
     let root = said.cwd.as_deref().and_then(git::root_of);
     if complete.policy(root.as_deref()).off && !is_beginning(&said) {

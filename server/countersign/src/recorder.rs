@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use countersign_event::content::{ContentName, ContentSlot, NewContent};
-use countersign_event::facts::{Person, PersonVia, Sensitivity};
+use countersign_event::facts::Sensitivity;
 use countersign_event::payload::{capture, trail};
 use countersign_event::redact::Redactor;
 use countersign_event::secret::Detector;
@@ -27,6 +27,7 @@ use tower_lsp::ls_types::Uri;
 use uuid::Uuid;
 
 use crate::git::{self, Repositories};
+use crate::person::Persons;
 use crate::policy::Policy;
 use crate::shell::{Shell, now};
 use crate::{error::Failure, pause};
@@ -95,6 +96,7 @@ struct Shared {
 enum Message {
     Record(Box<Record>),
     Snapshot(Box<SavedText>),
+    SignedIn(String),
     Close(Duration, SyncSender<Result<(), Failure>>),
 }
 
@@ -144,6 +146,13 @@ impl Recorder {
         }
     }
 
+    /// Takes the account by which somebody signed in to the tool that is watched, for what is recorded
+    /// from now on. Never waits.
+    pub(crate) fn signed_in(&self, account: String) {
+        // Without a recorder thread nothing is recorded either.
+        let _ = self.queue.send(Message::SignedIn(account));
+    }
+
     /// Returns the digest by which two processes of this device recognise the same inserted text.
     pub(crate) fn entered_digest(&self, text: &str) -> String {
         digest::entered(&self.shared.digest_key, text)
@@ -179,10 +188,14 @@ impl Recorder {
 fn run(shell: &Shell, device: Option<Device>, messages: &Receiver<Message>, shared: &Shared) {
     let mut worker = device.map(|device| Worker::new(shell.clone(), device));
     let mut tried = Instant::now();
+    let mut signed_in: Option<String> = None;
     for message in messages {
         if worker.is_none() && tried.elapsed() > TRY_AGAIN {
             tried = Instant::now();
             worker = shared.find_device(shell).map(|device| Worker::new(shell.clone(), device));
+            if let (Some(worker), Some(account)) = (&mut worker, &signed_in) {
+                worker.complete.signed_in(account.clone());
+            }
         }
         match message {
             Message::Record(record) => {
@@ -201,6 +214,12 @@ fn run(shell: &Shell, device: Option<Device>, messages: &Receiver<Message>, shar
                 shared.waiting_bytes.fetch_sub(saved.text.len_bytes(), Ordering::Relaxed);
                 if let Some(worker) = &mut worker {
                     worker.keep_snapshot(&saved);
+                }
+            }
+            Message::SignedIn(account) => {
+                signed_in = Some(account.clone());
+                if let Some(worker) = &mut worker {
+                    worker.complete.signed_in(account);
                 }
             }
             Message::Close(deadline, done) => {
@@ -255,7 +274,7 @@ pub(crate) struct Complete {
     policies: HashMap<Option<PathBuf>, (Policy, Instant)>,
     opted_out: HashSet<PathBuf>,
     paused: (bool, Option<Instant>),
-    account: Option<String>,
+    persons: Persons,
 }
 
 impl Worker {
@@ -311,7 +330,7 @@ impl Complete {
             policies: HashMap::new(),
             opted_out: HashSet::new(),
             paused: (false, None),
-            account: account(),
+            persons: Persons::from_env(),
             shell,
         }
     }
@@ -417,19 +436,14 @@ impl Complete {
         if *person != Fact::absent(Absent::NotOnWire) {
             return;
         }
-        let email = match root {
-            Some(root) => self.repositories.of_root(root.to_owned()).and_then(|repository| repository.email.clone()),
-            None => None,
-        };
-        if let Some(email) = email {
-            let id = self.device.pseudonym(&email);
-            *person = Fact::reported(Person { id, via: Some(PersonVia::Git) });
-        } else if let Some(account) = &self.account {
-            let id = self.device.pseudonym(account);
-            *person = Fact::observed(Person { id, via: Some(PersonVia::Os) });
-        } else {
-            *person = Fact::absent(Absent::NotSignedIn);
-        }
+        let repository = root.and_then(|root| self.repositories.of_root(root.to_owned()));
+        let email = repository.and_then(|repository| repository.email.clone());
+        *person = self.persons.fact(&self.device, email.as_deref());
+    }
+
+    /// Takes the account by which somebody signed in to the tool that is watched.
+    pub(crate) fn signed_in(&mut self, account: String) {
+        self.persons.signed_in(account);
     }
 
     /// Redacts and commits to the texts that are kept, and states why the others are not.
@@ -503,22 +517,6 @@ pub(crate) fn snapshot_path(uri: &str) -> String {
 
 fn with_slashes(path: &Path) -> String {
     path.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
-}
-
-/// The operating system's account: its name, or its number where the environment has no name.
-pub(crate) fn account() -> Option<String> {
-    let name = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    ["USER", "LOGNAME", "USERNAME"].iter().find_map(name).or_else(user_number)
-}
-
-#[cfg(unix)]
-fn user_number() -> Option<String> {
-    Some(format!("uid:{}", rustix::process::getuid().as_raw()))
-}
-
-#[cfg(not(unix))]
-fn user_number() -> Option<String> {
-    None
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ fn archive(place: &str, args: &LogArgs, shell: &Shell, filter: &Filter, out: &mu
             print_archived(line, args, filter, out)
         });
     }
-    let who = format!("os:{}", crate::recorder::account().unwrap_or_else(|| "unknown".to_owned()));
+    let who = format!("os:{}", crate::person::account().unwrap_or_else(|| "unknown".to_owned()));
     let mut archive =
         Local::open(Path::new(place), &who).map_err(|error| Failure::from_error("cannot read the archive", &error))?;
     archive.events(args.chain, |line| print_archived(line, args, filter, out).map_err(Stop::Ours)).map_err(|stop| {
