@@ -378,9 +378,12 @@ impl Complete {
         {
             return policy.clone();
         }
-        let policy = self.shell.policy(root);
+        let mut policy = self.shell.policy(root);
         for problem in &policy.problems {
             tracing::warn!("{problem}");
+        }
+        if let Some((last_good, _)) = self.policies.get(&key).filter(|_| !policy.problems.is_empty()) {
+            policy = last_good.clone();
         }
         self.policies.insert(key, (policy.clone(), Instant::now()));
         policy
