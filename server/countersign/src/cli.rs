@@ -43,7 +43,7 @@ enum Command {
     /// Stop recording for a while; the pause itself is recorded
     Pause(PauseArgs),
     /// Go on recording
-    Resume,
+    Resume(ResumeArgs),
     /// Print every setting with where it came from
     Config(JsonArgs),
     /// Run the whole story in a temporary directory
@@ -240,6 +240,17 @@ pub(crate) struct PauseArgs {
     /// Until when: `15m`, `2h`; without it until `resume`
     #[arg(long = "for", value_name = "TIME")]
     pub(crate) duration: Option<String>,
+    /// Only the repository of this directory
+    #[arg(long)]
+    pub(crate) repository: bool,
+}
+
+/// Arguments of `resume`.
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    /// Only the repository of this directory
+    #[arg(long)]
+    pub(crate) repository: bool,
 }
 
 /// Arguments of `demo`.
@@ -303,7 +314,7 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Replay(args) => replay::run(args, &shell),
         Command::Collect(args) => command::collect::run(args),
         Command::Pause(args) => command::pause::pause(args, &shell),
-        Command::Resume => command::pause::resume(&shell),
+        Command::Resume(args) => command::pause::resume(args, &shell),
         Command::Config(args) => command::config::run(args, &shell),
         Command::Demo(_) | Command::DemoServer(_) | Command::Hook(_) => {
             unreachable!("run before the configuration is read")

@@ -272,8 +272,10 @@ pub(crate) struct Complete {
     redactor: Redactor,
     repositories: Repositories,
     policies: HashMap<Option<PathBuf>, (Policy, Instant)>,
-    opted_out: HashSet<PathBuf>,
-    paused: (bool, Option<Instant>),
+    /// What policy leaves out and was told: repositories, with patterns where it is not the whole.
+    opted_out: HashSet<(Option<PathBuf>, Vec<String>)>,
+    paused: HashMap<Option<PathBuf>, (bool, Instant)>,
+    ends_looked_for: Option<Instant>,
     persons: Persons,
 }
 
@@ -292,6 +294,9 @@ impl Worker {
     }
 
     fn take(&mut self, record: Record) {
+        for end in self.complete.ends_of_pauses() {
+            self.writer.enqueue(end);
+        }
         if let Some(append) = self.complete.complete(record, None) {
             self.writer.enqueue(append);
         }
@@ -304,13 +309,17 @@ impl Worker {
     fn keep_snapshot(&mut self, saved: &SavedText) {
         let file = file_of_uri(&saved.uri);
         let root = file.as_deref().and_then(|file| git::root_of(file.parent()?));
-        if self.complete.is_paused() || self.complete.policy(root.as_deref()).off {
+        if self.complete.is_paused(root.as_deref()) || self.complete.policy(root.as_deref()).off {
             return;
         }
         let repository_path = match (&file, &root) {
             (Some(file), Some(root)) => file.strip_prefix(root).ok().map(with_slashes),
             _ => None,
         };
+        let policy = self.complete.policy(root.as_deref());
+        if self.complete.leave_out(&policy, file.as_deref(), root.as_deref()).is_some() {
+            return;
+        }
         self.writer.enqueue_snapshot(Snapshot {
             path: snapshot_path(&saved.uri),
             repository_path,
@@ -329,7 +338,8 @@ impl Complete {
             repositories: Repositories::default(),
             policies: HashMap::new(),
             opted_out: HashSet::new(),
-            paused: (false, None),
+            paused: HashMap::new(),
+            ends_looked_for: None,
             persons: Persons::from_env(),
             shell,
         }
@@ -339,17 +349,20 @@ impl Complete {
     /// `None` where nothing may be recorded: paused, or opted out and told before.
     pub(crate) fn complete(&mut self, mut record: Record, root: Option<&Path>) -> Option<Append> {
         let is_pause = matches!(record.payload, Payload::CapturePaused(_) | Payload::CaptureResumed(_));
-        if !is_pause && self.is_paused() {
-            return None;
-        }
         let file = record.payload.place_mut().and_then(|place| file_of_uri(place.uri.as_deref()?));
         let root = match &file {
             Some(file) => file.parent().and_then(git::root_of),
             None => root.map(Path::to_owned),
         };
+        if !is_pause && self.is_paused(root.as_deref()) {
+            return None;
+        }
         let policy = self.policy(root.as_deref());
         if policy.off {
             return self.opt_out(root);
+        }
+        if let Some(told) = self.leave_out(&policy, file.as_deref(), root.as_deref()) {
+            return told;
         }
         let sensitive = self.complete_place(&mut record, file.as_deref(), root.as_deref(), &policy);
         self.complete_person(&mut record, root.as_deref());
@@ -362,12 +375,27 @@ impl Complete {
         &mut self.repositories
     }
 
-    /// Tells whether recording is paused.
-    pub(crate) fn is_paused(&mut self) -> bool {
-        if self.paused.1.is_none_or(|read| read.elapsed() > FRESH) {
-            self.paused = (pause::current(&self.shell.paths.state, now()).is_some(), Some(Instant::now()));
+    /// Tells whether recording is paused, in a repository or in general.
+    pub(crate) fn is_paused(&mut self, root: Option<&Path>) -> bool {
+        let key = root.map(Path::to_owned);
+        if let Some((is_paused, read)) = self.paused.get(&key)
+            && read.elapsed() < FRESH
+        {
+            return *is_paused;
         }
-        self.paused.0
+        let is_paused = pause::current(&self.shell.paths.state, now(), root).is_some();
+        self.paused.insert(key, (is_paused, Instant::now()));
+        is_paused
+    }
+
+    /// Returns the events of pauses whose time has run out, for whoever asks first.
+    pub(crate) fn ends_of_pauses(&mut self) -> Vec<Append> {
+        if self.ends_looked_for.is_some_and(|looked| looked.elapsed() < FRESH) {
+            return Vec::new();
+        }
+        self.ends_looked_for = Some(Instant::now());
+        let ends = pause::expired(&self.shell.paths.state, now());
+        ends.into_iter().map(|end| self.append(end, Vec::new())).collect()
     }
 
     /// Returns the capture policy of a repository.
@@ -389,10 +417,23 @@ impl Complete {
         policy
     }
 
+    /// Says whether nothing of this file is recorded, with the record that tells so where it was not
+    /// told before. It names the patterns, never the file.
+    fn leave_out(&mut self, policy: &Policy, file: Option<&Path>, root: Option<&Path>) -> Option<Option<Append>> {
+        let path = match root {
+            Some(root) => with_slashes(file?.strip_prefix(root).ok()?),
+            None => with_slashes(file?),
+        };
+        policy.is_excluded(&path).then(|| self.tell_off(root.map(Path::to_owned), policy.exclude.clone()))
+    }
+
     /// Records, once a process and repository, that a repository opted out.
     fn opt_out(&mut self, root: Option<PathBuf>) -> Option<Append> {
-        let key = root.clone().unwrap_or_default();
-        if !self.opted_out.insert(key) {
+        self.tell_off(root, Vec::new())
+    }
+
+    fn tell_off(&mut self, root: Option<PathBuf>, paths: Vec<String>) -> Option<Append> {
+        if !self.opted_out.insert((root.clone(), paths.clone())) {
             return None;
         }
         let scope = root
@@ -404,6 +445,7 @@ impl Complete {
             person: Fact::absent(Absent::Policy),
             until: None,
             by: "policy".to_owned(),
+            paths,
         };
         Some(self.append(Record::light(now(), scope, Payload::CapturePaused(paused)), Vec::new()))
     }
