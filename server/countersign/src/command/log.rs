@@ -3,6 +3,7 @@
 //! With `--json` each line is the exact stored bytes; nothing is parsed and written again.
 
 mod summary;
+mod would_send;
 
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -26,6 +27,7 @@ pub(crate) fn run(args: &LogArgs, shell: &Shell) -> Result<ExitCode, Failure> {
     let filter = Filter::new(args)?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     match &args.archive {
+        _ if args.would_send => would_send::run(args, shell, &mut out)?,
         Some(place) => archive(place, args, shell, &filter, &mut out)?,
         None => spool(args, shell, &filter, &mut out)?,
     }
