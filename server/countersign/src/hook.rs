@@ -28,7 +28,8 @@ use std::time::Duration;
 
 use countersign_event::facts::{IntegrationPath, PathKind, Transport};
 use countersign_event::payload::capture;
-use countersign_event::{Fact, How, Payload};
+use countersign_event::payload::tool::TreeState;
+use countersign_event::{Absent, Fact, How, Payload};
 use countersign_spool::{Append, Device, Placed, Reader, append_once};
 use serde_json::{Value, json};
 
@@ -51,6 +52,9 @@ const LOCK_WAIT: Duration = Duration::from_millis(25);
 const STDIN_TIME: Duration = Duration::from_secs(2);
 /// The most it may say.
 const STDIN_BYTES_MAX: usize = 32 << 20;
+
+/// Thoughts between two calls are kept up to here.
+const THOUGHT_BYTES_MAX: usize = 1 << 20;
 
 const CLIENTS: &[Client] = &[
     agent_v1::CLIENT,
@@ -119,6 +123,9 @@ fn hook(args: &HookArgs) -> Result<(), String> {
     let heard_of = |path: &PathBuf| memory.transcripts.contains(path);
     let new: Vec<PathBuf> = said.transcripts.iter().filter(|path| !heard_of(path)).cloned().collect();
     memory.transcripts.extend(new);
+    if let Some(thought) = said.thought.take().filter(|text| memory.thought.len() + text.len() <= THOUGHT_BYTES_MAX) {
+        memory.thought.push_str(&thought);
+    }
     let steps = std::mem::take(&mut said.steps);
     if steps.is_empty() && !client.ends_late {
         return if memory == before { Ok(()) } else { store.remember(&memory).map_err(|error| error.to_string()) };
@@ -143,9 +150,10 @@ fn hook(args: &HookArgs) -> Result<(), String> {
     for step in steps {
         session.step(step).map_err(|error| format!("a call's files could not be kept: {error}"))?;
     }
-    let Session { memory, done, .. } = session;
+    let Session { memory, mut done, .. } = session;
     if let (Some(root), false) = (&root, done.records.is_empty()) {
-        meet(&mut complete, &store, root, deadline);
+        let tree = meet(&mut complete, &store, root, deadline).or(done.is_dirty.then_some(TreeState { dirty: true }));
+        state_tree(&mut done.records, &tree.map_or_else(|| Fact::absent(Absent::Truncated), Fact::observed));
     }
     let appends: Vec<Append> =
         done.records.into_iter().filter_map(|record| complete.complete(record, root.as_deref())).collect();
@@ -213,19 +221,36 @@ fn names_with_sha256(root: &Path) -> bool {
     config.lines().any(|line| line.split_whitespace().collect::<String>() == "objectformat=sha256")
 }
 
-/// Finds out which repository this is, once a session: counting a long history back takes git longer than
-/// an agent should wait.
-fn meet(complete: &mut Complete, store: &Store<'_>, root: &Path, deadline: Deadline) {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let key = store.key(&decode::Call { id: Some(format!("repository {}", root.display())), ..Default::default() });
-    if let Some(known) = store.get(&key, "repository") {
-        return complete.repositories().remember(root.to_owned(), text(&known["id"]), text(&known["email"]));
+/// Says of every call how the work tree stood to its base when it ended.
+fn state_tree(records: &mut [Record], tree: &Fact<TreeState>) {
+    for record in records {
+        if let Payload::ToolCalled(called) = &mut record.payload {
+            called.tree = Some(tree.clone());
+        }
     }
+}
+
+/// Finds out which repository this is, once a session: counting a long history back takes git longer than
+/// an agent should wait. Returns how its work tree stands, where that can be had in time.
+fn meet(complete: &mut Complete, store: &Store<'_>, root: &Path, deadline: Deadline) -> Option<TreeState> {
     let answer = |args: &[&str]| {
         let out = sys::git(root, args, b"", deadline)?;
         let out = String::from_utf8(out).ok()?.trim_end().to_owned();
         (!out.is_empty()).then_some(out)
     };
+    // One question where it is cheap: HEAD, and whether anything differs from it.
+    let standing = tree::Tree::standing(root);
+    let state = standing.as_ref().map(|(_, dirty)| TreeState { dirty: *dirty });
+    let head = match standing {
+        Some((head, _)) => head,
+        None => answer(&["rev-parse", "--verify", "--quiet", "HEAD"]),
+    };
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let key = store.key(&decode::Call { id: Some(format!("repository {}", root.display())), ..Default::default() });
+    if let Some(known) = store.get(&key, "repository") {
+        complete.repositories().remember(root.to_owned(), text(&known["id"]), text(&known["email"]), head);
+        return state;
+    }
     let remote = || answer(&["config", "--get", "remote.origin.url"]);
     let id = answer(&["rev-list", "--max-parents=0", "HEAD"]).and_then(|roots| git::identity_of(&roots, remote()));
     let email = answer(&["config", "user.email"]);
@@ -235,5 +260,6 @@ fn meet(complete: &mut Complete, store: &Store<'_>, root: &Path, deadline: Deadl
     {
         tracing::warn!(%error, "what repository this is could not be noted");
     }
-    complete.repositories().remember(root.to_owned(), id, email);
+    complete.repositories().remember(root.to_owned(), id, email, head);
+    state
 }

@@ -21,6 +21,7 @@ mod replay;
 mod shell;
 mod signals;
 mod tap;
+mod work_class;
 
 use std::process::ExitCode;
 

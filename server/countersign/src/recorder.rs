@@ -332,7 +332,8 @@ impl Complete {
         if policy.off {
             return self.opt_out(root);
         }
-        let sensitive = self.complete_place(&mut record, file.as_deref(), root.as_deref(), &policy);
+        let given = complete_context(&mut record, &policy);
+        let sensitive = self.complete_place(&mut record, file.as_deref(), root.as_deref(), &policy) || given;
         self.complete_person(&mut record, root.as_deref());
         let contents = self.keep(&mut record, &policy, sensitive);
         Some(self.append(record, contents))
@@ -487,6 +488,20 @@ impl Complete {
     }
 }
 
+/// Fills in how sensitive each thing is that the model was given. Returns whether any is: its text may stand
+/// in what the tool answered.
+fn complete_context(record: &mut Record, policy: &Policy) -> bool {
+    let mut any = false;
+    for item in record.payload.context_mut().into_iter().flatten() {
+        // Globs know paths, and a resource's path stands behind its scheme.
+        let path = item.path.split_once("://").map_or(item.path.as_str(), |(_, path)| path);
+        let sensitive = policy.is_sensitive(path.trim_start_matches('/'));
+        item.sensitivity = Some(if sensitive { Sensitivity::Sensitive } else { Sensitivity::Ordinary });
+        any |= sensitive;
+    }
+    any
+}
+
 /// Returns the file a `file:` URI names; `None` for anything else (untitled, remote, malformed).
 pub(crate) fn file_of_uri(uri: &str) -> Option<PathBuf> {
     if !uri.starts_with("file:") {
@@ -501,7 +516,8 @@ pub(crate) fn snapshot_path(uri: &str) -> String {
     file_of_uri(uri).map_or_else(|| uri.to_owned(), |file| file.to_string_lossy().into_owned())
 }
 
-fn with_slashes(path: &Path) -> String {
+/// Writes a path with `/` between its parts.
+pub(crate) fn with_slashes(path: &Path) -> String {
     path.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
 }
 

@@ -6,25 +6,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use countersign_event::content::{ContentName, ContentSlot};
+use countersign_event::content::{ContentName, ContentSlot, Contents};
 use countersign_event::facts::{IntegrationPath, Model, Output, PathKind, Place, Prompt, Transport};
-use countersign_event::payload::tool::{Called, DecidedBy, Decision, DecisionScope, Outcome};
+use countersign_event::payload::tool::{Called, Class, DecidedBy, Decision, DecisionScope, Outcome};
 use countersign_event::payload::{Circumstances, ContextItem, capture, contribution, edit, prompt, trail};
 use countersign_event::{Absent, Fact, How, Payload, Timestamp, digest, identity};
 use countersign_spool::Reader;
 use serde_json::{Value, json};
 use tower_lsp::ls_types::Uri;
 
-use super::decode::{Answer, Call, Client, Edit, End, Heard, Said, Step, Touches};
+use super::decode::{Answer, Call, Client, Edit, End, Heard, Reasoning, Returned, Said, Step, Touches};
 use super::store::{Mark, Marks, Memory, Open, Store};
 use super::text::{Content, changed};
 use super::transcript::{CALL_BYTES_MAX, TURN_BYTES_MAX, lines};
 use super::tree::Tree;
 use crate::git;
-use crate::recorder::Record;
+use crate::recorder::{Record, file_of_uri, with_slashes};
+use crate::work_class::classify;
 
 /// More changed places than this are told as one, from the first to the last.
 const HUNKS_MAX: usize = 200;
+
+/// Lines of session files with one of these may hold what the model thought before a call.
+const THOUGHTS: &[&str] = &["\"thinking\"", "\"redacted_thinking\"", "\"reasoning\""];
 
 /// So many events back another observer's record of the same call is looked for.
 const OTHERS_LOOKED_AT: i64 = 500;
@@ -49,6 +53,8 @@ pub(super) struct Session<'a> {
 pub(super) struct Work {
     pub(super) records: Vec<Record>,
     pub(super) notes: Vec<Note>,
+    /// A look at the work tree found that it differs from its base.
+    pub(super) is_dirty: bool,
 }
 
 /// What the next process must know, once the trail has the records.
@@ -77,11 +83,13 @@ impl Session<'_> {
     pub(super) fn step(&mut self, step: Step) -> std::io::Result<()> {
         match step {
             Step::Began => self.began(),
-            Step::Prompted { turn, text } => self.prompted(turn, &text),
+            Step::Prompted { turn, text, given } => self.prompted(turn, &text, &given),
             Step::Calling(call) => self.calling(call)?,
             Step::Asked { call, question } => self.asked(&call, question.as_deref())?,
             Step::Answered { question, answer } => self.answered(&question, answer)?,
-            Step::Ended { call, end, edits, decision } => self.ended(&call, end, edits, decision),
+            Step::Ended { call, end, edits, decision, returned } => {
+                self.ended(&call, Heard { end: Some(end), edits, decision, returned, ..Heard::default() });
+            }
             Step::NotFollowed(what) => self.not_followed(what),
             Step::Rested => self.settle(Settle::Turn),
             Step::Idle => self.settle(Settle::Session),
@@ -133,13 +141,14 @@ impl Session<'_> {
         self.record(payload, Vec::new(), 0, None);
     }
 
-    fn prompted(&mut self, turn: Option<String>, text: &str) {
+    fn prompted(&mut self, turn: Option<String>, text: &str, given: &[String]) {
         if turn.is_some() && turn == self.memory.turn {
             return; // another hook told of it
         }
         self.memory.turn = turn;
         self.memory.prompts += 1;
         self.memory.prompt = text.to_owned();
+        self.memory.thought.clear();
         if self.tap_told("prompt.submitted", |path| path["session"] == self.said.session.as_str())
             >= self.memory.prompts as usize
         {
@@ -153,7 +162,10 @@ impl Session<'_> {
             path: self.path(None, None),
             place: Place::default(),
             content: BTreeMap::new(),
-            circumstances: Circumstances::default(),
+            circumstances: Circumstances {
+                context: given.iter().map(|name| self.item(name, None)).collect(),
+                ..Circumstances::default()
+            },
         });
         let texts = vec![(ContentName::Prompt, text.to_owned())];
         let subject = Some(self.client.name.to_owned());
@@ -217,12 +229,23 @@ impl Session<'_> {
         self.store.key(&Call { id: Some(format!("question {question}")), ..Call::default() })
     }
 
-    fn ended(&mut self, call: &Call, end: End, edits: Vec<Edit>, decision: Option<Decision>) {
-        let heard = self.look_up(call);
-        let mut heard = heard.unwrap_or_else(|| Heard { call: call.clone(), ..Heard::default() });
-        heard.end = Some(end);
-        heard.edits = edits;
-        heard.decision = decision.or(heard.decision);
+    /// Takes what a hook told of a call's end, and what the session file has of it besides.
+    fn ended(&mut self, call: &Call, told: Heard) {
+        let heard = self.look_up(call).unwrap_or_else(|| Heard { call: call.clone(), ..Heard::default() });
+        let mut heard = Heard {
+            end: told.end,
+            edits: told.edits,
+            decision: told.decision.or(heard.decision),
+            returned: Returned {
+                text: told.returned.text.or(heard.returned.text),
+                exit_status: told.returned.exit_status.or(heard.returned.exit_status),
+                given: if told.returned.given.is_empty() { heard.returned.given } else { told.returned.given },
+            },
+            ..heard
+        };
+        if heard.reasoning == Reasoning::Untold {
+            heard.reasoning.add(&std::mem::take(&mut self.memory.thought));
+        }
         // The session file has the call as the model made it; what ran may be another hook's version.
         let output = heard.call.output.take().or_else(|| call.output.clone());
         let id = heard.call.id.take().or_else(|| call.id.clone());
@@ -240,7 +263,7 @@ impl Session<'_> {
             if let Some(id) = &call.id {
                 text = text
                     .lines()
-                    .filter(|line| line.contains(id.as_str()))
+                    .filter(|line| line.contains(id.as_str()) || THOUGHTS.iter().any(|word| line.contains(word)))
                     .fold(String::new(), |text, line| text + line + "\n");
             }
             (self.client.heard)(&text).into_iter().rev().find(|heard| match (&heard.call.id, &call.id) {
@@ -325,28 +348,35 @@ impl Session<'_> {
         }
     }
 
-    /// Adds the model to contributions that were recorded before anybody named it.
+    /// Adds the model, and what it thought, to contributions that were recorded before the session file had them.
     fn name_late(&mut self, key: &str, heard: &Heard) {
-        if heard.responded.is_none() {
+        if heard.responded.is_none() && heard.reasoning == Reasoning::Untold {
             return;
         }
         let Some(Value::Array(unnamed)) = self.store.take(key, "unnamed") else { return };
         for item in unnamed {
             let Some(contribution) = item["contribution"].as_str() else { continue };
+            if heard.responded.is_none() && item["reasoned"] == true {
+                continue; // it was told with the edit
+            }
+            let mut texts = Vec::new();
+            let mut content = BTreeMap::new();
+            reason(&heard.reasoning, &mut texts, &mut content);
+            let bytes = heard.call.output.as_ref().map_or(0, String::len).max(most(&texts)) as u64;
             let payload = Payload::ContributionEvidenced(contribution::Evidenced {
                 how: How::Reported,
                 contribution: contribution.to_owned(),
                 act: None,
-                saw: "model_named".to_owned(),
+                saw: if heard.responded.is_some() { "model_named" } else { "reasoning_told" }.to_owned(),
                 model: Some(self.model(Some(heard))),
                 prompt: None,
                 output: None,
                 person: None,
                 path: self.path(heard.call.id.as_deref(), Some(heard)),
                 place: Place { uri: item["uri"].as_str().map(str::to_owned), ..Place::default() },
-                content: BTreeMap::new(),
+                content,
             });
-            self.record(payload, Vec::new(), 0, Some(contribution.to_owned()));
+            self.record(payload, texts, bytes, Some(contribution.to_owned()));
         }
     }
 
@@ -466,6 +496,7 @@ impl Session<'_> {
             if cut {
                 self.gap("work_tree_cut_short");
             }
+            self.done.is_dirty = self.done.is_dirty || after.differs_from_index();
             // A listing that failed on one side says nothing about what is only on the other.
             let changed = if cut && (before.files.is_empty() || after.files.is_empty()) {
                 Vec::new()
@@ -530,7 +561,7 @@ impl Session<'_> {
                 content: BTreeMap::new(),
             });
             self.record(payload, Vec::new(), 0, Some(id.clone()));
-            return json!({ "contribution": id, "uri": uri });
+            return json!({ "contribution": id, "uri": uri, "reasoned": heard.reasoning != Reasoning::Untold });
         }
         let (mut runs, mut inserted) = (Vec::new(), 0);
         let as_text = |content: &Content| match content {
@@ -561,6 +592,7 @@ impl Session<'_> {
             }
         }
         texts.extend(call.output.clone().map(|text| (ContentName::Output, text)));
+        reason(&heard.reasoning, &mut texts, &mut content);
         if !self.memory.prompt.is_empty() {
             texts.push((ContentName::Prompt, self.memory.prompt.clone()));
         }
@@ -584,7 +616,7 @@ impl Session<'_> {
         });
         let bytes = inserted.max(call.output.as_ref().map_or(0, |text| text.len() as u64));
         self.record(payload, texts, bytes, Some(id.clone()));
-        json!({ "contribution": id, "uri": uri })
+        json!({ "contribution": id, "uri": uri, "reasoned": heard.reasoning != Reasoning::Untold })
     }
 
     fn called(&mut self, call: &Call, heard: &Heard, outcome: Outcome, decision: Option<Decision>) {
@@ -593,36 +625,80 @@ impl Session<'_> {
             Touches::Reads(_) | Touches::Writes(_) => named.first(),
             _ => None,
         };
-        let mut circumstances = Circumstances::default();
+        let returned = &heard.returned;
+        let mut context: Vec<ContextItem> = Vec::new();
         if let (Touches::Reads(_), Outcome::Ran) = (&call.touches, outcome) {
-            let root = self.root();
-            circumstances.context = named
-                .iter()
-                .filter_map(|path| {
-                    let Content::Bytes(bytes) = Content::read(path) else { return None };
-                    let inside = root.as_ref().and_then(|(root, _)| path.strip_prefix(root).ok());
-                    let path =
-                        inside.map_or_else(|| uri_of(path), |inside| Some(inside.to_string_lossy().into_owned()));
-                    Some(ContextItem { path: path?, digest: Some(digest::text_id(&bytes)), sensitivity: None })
-                })
-                .collect();
+            let told = |path: &Path| {
+                returned.given.iter().find(|(name, _)| self.absolute(Path::new(name)) == path)?.1.as_deref()
+            };
+            context.extend(named.iter().map(|path| self.item(&path.to_string_lossy(), told(path))));
+        } else {
+            context.extend(returned.given.iter().map(|(name, text)| self.item(name, text.as_deref())));
         }
+        let work = call.command.as_deref().map(classify);
+        let mut texts = Vec::new();
+        let mut content = BTreeMap::new();
+        let arguments = (!call.input.is_null()).then(|| call.input.to_string());
+        for (name, text) in [(ContentName::Arguments, arguments), (ContentName::Output, returned.text.clone())] {
+            match text {
+                Some(text) => texts.push((name, text)),
+                None => drop(content.insert(name, ContentSlot::Absent { absent: Absent::NotOnWire })),
+            }
+        }
+        reason(&heard.reasoning, &mut texts, &mut content);
+        let bytes = most(&texts) as u64;
         let payload = Payload::ToolCalled(Called {
             how: How::Reported,
             tool_name: call.tool.clone(),
             outcome,
             decision,
+            succeeded: match heard.end {
+                Some(End::Done) => Some(true),
+                Some(End::Failed) => Some(false),
+                _ => None,
+            },
+            class: Some(work.as_ref().map_or(Class::Other, |work| work.class)),
+            classed_by: work.and_then(|work| work.by),
+            exit_status: returned.exit_status,
+            // Whoever asks git next fills it in.
+            tree: None,
             model: self.model(Some(heard)),
             person: Fact::absent(Absent::NotOnWire),
             path: self.path(call.id.as_deref(), Some(heard)),
             place: Place { uri: file.and_then(|path| uri_of(path)), ..Place::default() },
-            content: BTreeMap::new(),
-            circumstances,
+            content,
+            circumstances: Circumstances { context, ..Circumstances::default() },
         });
-        let arguments = call.input.to_string();
-        let bytes = arguments.len() as u64;
-        let texts = if call.input.is_null() { Vec::new() } else { vec![(ContentName::Arguments, arguments)] };
         self.record(payload, texts, bytes, Some(call.tool.clone()));
+    }
+
+    /// Says what is known of a file or resource that the model was given: by its own bytes where they are
+    /// what it was told, else by what it was told.
+    fn item(&self, name: &str, told: Option<&str>) -> ContextItem {
+        let is_resource = name.contains("://") && !name.starts_with("file://");
+        let of = |bytes: &[u8], how| ContextItem {
+            digest: Some(digest::text_id(bytes)),
+            bytes: Some(bytes.len() as u64),
+            how: Some(how),
+            ..ContextItem::default()
+        };
+        let unknown = |absent| ContextItem { absent: Some(absent), ..ContextItem::default() };
+        if is_resource {
+            let item = told.map_or_else(|| unknown(Absent::NotOnWire), |text| of(text.as_bytes(), How::Reported));
+            return ContextItem { path: name.to_owned(), ..item };
+        }
+        let path = file_of_uri(name).unwrap_or_else(|| self.absolute(Path::new(name)));
+        let disk = Content::read(&path);
+        let item = match (told, &disk) {
+            (Some(text), disk) if !disk.says(text) => of(text.as_bytes(), How::Reported),
+            (_, Content::Bytes(bytes)) => of(bytes, How::Observed),
+            (_, Content::Unread) => unknown(Absent::Truncated),
+            (_, Content::Absent) => unknown(Absent::NotOnWire),
+        };
+        let root = self.root();
+        let inside = root.as_ref().and_then(|(root, _)| path.strip_prefix(root).ok());
+        let inside = inside.map(with_slashes);
+        ContextItem { path: inside.or_else(|| uri_of(&path)).unwrap_or_else(|| name.to_owned()), ..item }
     }
 
     fn is_in_trail(&self, contribution: &str) -> bool {
@@ -778,6 +854,21 @@ fn compare(path: &Path, was: Option<&Content>, told: Option<&Edit>) -> Option<Ch
 
 fn same(a: &Content, b: &Content) -> bool {
     a == b || b.text().is_some_and(|text| a.says(text))
+}
+
+/// Adds what the model thought, or says why nobody can know.
+fn reason(reasoning: &Reasoning, texts: &mut Vec<(ContentName, String)>, content: &mut Contents) {
+    let absent = match reasoning {
+        Reasoning::Told(text) => return texts.push((ContentName::Reasoning, text.clone())),
+        Reasoning::Encrypted => Absent::EncryptedOnWire,
+        Reasoning::Untold => Absent::NotOnWire,
+    };
+    content.insert(ContentName::Reasoning, ContentSlot::Absent { absent });
+}
+
+/// Bytes of the longest text.
+fn most(texts: &[(ContentName, String)]) -> usize {
+    texts.iter().map(|(_, text)| text.len()).max().unwrap_or(0)
 }
 
 fn output_of(call: &Call) -> Fact<Output> {

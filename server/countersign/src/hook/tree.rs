@@ -57,6 +57,20 @@ impl Tree {
         Deadline::after(if size <= SMALL_INDEX_BYTES { SMALL_TIME } else { LARGE_TIME })
     }
 
+    /// Tells how a work tree stands to its HEAD: that commit, and whether anything differs. `None` where that
+    /// would take longer than an agent should wait.
+    pub(super) fn standing(root: &Path) -> Option<(Option<String>, bool)> {
+        let size = std::fs::metadata(root.join(".git/index")).map_or(0, |metadata| metadata.len());
+        if size > SMALL_INDEX_BYTES {
+            return None;
+        }
+        let args = ["status", "--porcelain=v2", "--branch", "--untracked-files=normal", "--no-renames"];
+        let answer = git(root, &args, b"", Tree::patience(root))?;
+        let answer = String::from_utf8_lossy(&answer);
+        let head = answer.lines().find_map(|line| line.strip_prefix("# branch.oid ")).filter(|oid| *oid != "(initial)");
+        Some((head.map(str::to_owned), answer.lines().any(|line| !line.starts_with("# "))))
+    }
+
     /// Looks at a work tree. With `keep`, texts that git does not have are read too.
     pub(super) fn scan(root: &Path, is_repository: bool, keep: bool, deadline: Deadline) -> Tree {
         let mut tree = Tree { root: root.to_owned(), ..Tree::default() };
@@ -134,6 +148,11 @@ impl Tree {
                 }
             }
         }
+    }
+
+    /// Tells whether a file is not as git's index has it, or not in it. What is staged is not looked at.
+    pub(super) fn differs_from_index(&self) -> bool {
+        self.files.values().any(|seen| seen.oid.is_none())
     }
 
     /// Returns the paths that are not what they were.

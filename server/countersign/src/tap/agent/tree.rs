@@ -92,6 +92,20 @@ impl Tree {
         }
     }
 
+    /// HEAD's commit at the last look.
+    pub(super) fn base(&self) -> Option<&str> {
+        self.head.as_deref()
+    }
+
+    /// Says whether a file differs from HEAD. Cost: git is asked about files that a call may have turned back.
+    pub(super) fn is_dirty(&mut self) -> bool {
+        let names: Vec<String> = self.dirty.keys().cloned().collect();
+        names.iter().any(|name| {
+            let now = self.dirty.get(name).cloned().flatten();
+            now.is_none() || now != self.in_head(name)
+        })
+    }
+
     /// Notes what a call made of a file, so that it is no other call's.
     pub(super) fn note(&mut self, name: &str, file: File) {
         self.dirty.insert(name.to_owned(), Some(file));
