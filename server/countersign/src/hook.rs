@@ -91,7 +91,7 @@ fn hook(args: &HookArgs) -> Result<(), String> {
     let state = &shell.paths.state;
     let device = |_: ()| Device::load_or_create(state).map_err(|error| error.to_string());
     let mut complete = Complete::new(shell.clone(), device(())?);
-    if complete.is_paused() {
+    if complete.is_paused(None) {
         return Ok(());
     }
     let tool = args.tool().unwrap_or_default();
@@ -108,8 +108,14 @@ fn hook(args: &HookArgs) -> Result<(), String> {
     if said.session.is_empty() {
         return Ok(()); // it is about no session
     }
+    if let Some(account) = said.account.take() {
+        complete.signed_in(account);
+    }
     said.cwd = said.cwd.or_else(|| std::env::current_dir().ok());
     let root = said.cwd.as_deref().and_then(git::root_of);
+    if complete.is_paused(root.as_deref()) {
+        return Ok(());
+    }
     if complete.policy(root.as_deref()).off && !is_beginning(&said) {
         return Ok(()); // that this repository opted out is told when a session begins
     }
@@ -151,12 +157,17 @@ fn hook(args: &HookArgs) -> Result<(), String> {
         session.step(step).map_err(|error| format!("a call's files could not be kept: {error}"))?;
     }
     let Session { memory, mut done, .. } = session;
-    if let (Some(root), false) = (&root, done.records.is_empty()) {
-        let tree = meet(&mut complete, &store, root, deadline).or(done.is_dirty.then_some(TreeState { dirty: true }));
-        state_tree(&mut done.records, &tree.map_or_else(|| Fact::absent(Absent::Truncated), Fact::observed));
+    if !done.records.is_empty() {
+        let tree = match &root {
+            // It is too large to be looked at, or git too slow.
+            Some(root) => meet(&mut complete, &store, root, deadline).ok_or(Absent::Truncated),
+            None => Err(Absent::NotOnWire),
+        };
+        let tree = tree.or_else(|absent| if done.is_dirty { Ok(TreeState { dirty: true }) } else { Err(absent) });
+        state_tree(&mut done.records, &tree.map_or_else(Fact::absent, Fact::observed));
     }
-    let appends: Vec<Append> =
-        done.records.into_iter().filter_map(|record| complete.complete(record, root.as_deref())).collect();
+    let mut appends = complete.ends_of_pauses();
+    appends.extend(done.records.into_iter().filter_map(|record| complete.complete(record, root.as_deref())));
     append(state, &appends)?;
     note(&store, done.notes, &memory, &before).map_err(|error| format!("what was recorded could not be noted: {error}"))
 }

@@ -496,7 +496,7 @@ impl Session<'_> {
             if cut {
                 self.gap("work_tree_cut_short");
             }
-            self.done.is_dirty = self.done.is_dirty || after.differs_from_index();
+            self.done.is_dirty |= is_repository && after.differs_from_index();
             // A listing that failed on one side says nothing about what is only on the other.
             let changed = if cut && (before.files.is_empty() || after.files.is_empty()) {
                 Vec::new()
