@@ -130,6 +130,9 @@ pub(crate) struct LogArgs {
     /// With the texts that were kept
     #[arg(long, requires = "json")]
     pub(crate) content: bool,
+    /// The list of every field that can be recorded
+    #[arg(long, exclusive = true)]
+    pub(crate) fields: bool,
     /// What a collector would get next, before anything is sent; with --json the exact bodies
     #[arg(long, conflicts_with_all = ["event_type", "since", "stream", "chain", "content", "archive"])]
     pub(crate) would_send: bool,

@@ -27,6 +27,7 @@ pub(crate) fn run(args: &LogArgs, shell: &Shell) -> Result<ExitCode, Failure> {
     let filter = Filter::new(args)?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     match &args.archive {
+        _ if args.fields => write!(out, "{}", countersign_event::FIELDS)?,
         _ if args.would_send => would_send::run(args, shell, &mut out)?,
         Some(place) => archive(place, args, shell, &filter, &mut out)?,
         None => spool(args, shell, &filter, &mut out)?,
