@@ -158,9 +158,10 @@ fn hook(args: &HookArgs) -> Result<(), String> {
     }
     let Session { memory, mut done, .. } = session;
     if !done.records.is_empty() {
+        let calls = done.records.iter().any(|record| matches!(record.payload, Payload::ToolCalled(_)));
         let tree = match &root {
             // It is too large to be looked at, or git too slow.
-            Some(root) => meet(&mut complete, &store, root, deadline).ok_or(Absent::Truncated),
+            Some(root) => meet(&mut complete, &store, root, calls, deadline).ok_or(Absent::Truncated),
             None => Err(Absent::NotOnWire),
         };
         let tree = tree.or_else(|absent| if done.is_dirty { Ok(TreeState { dirty: true }) } else { Err(absent) });
@@ -242,15 +243,21 @@ fn state_tree(records: &mut [Record], tree: &Fact<TreeState>) {
 }
 
 /// Finds out which repository this is, once a session: counting a long history back takes git longer than
-/// an agent should wait. Returns how its work tree stands, where that can be had in time.
-fn meet(complete: &mut Complete, store: &Store<'_>, root: &Path, deadline: Deadline) -> Option<TreeState> {
+/// an agent should wait. Returns how its work tree stands, where that is wanted and can be had in time.
+fn meet(
+    complete: &mut Complete,
+    store: &Store<'_>,
+    root: &Path,
+    with_tree: bool,
+    deadline: Deadline,
+) -> Option<TreeState> {
     let answer = |args: &[&str]| {
         let out = sys::git(root, args, b"", deadline)?;
         let out = String::from_utf8(out).ok()?.trim_end().to_owned();
         (!out.is_empty()).then_some(out)
     };
     // One question where it is cheap: HEAD, and whether anything differs from it.
-    let standing = tree::Tree::standing(root);
+    let standing = if with_tree { tree::Tree::standing(root) } else { None };
     let state = standing.as_ref().map(|(_, dirty)| TreeState { dirty: *dirty });
     let head = match standing {
         Some((head, _)) => head,
