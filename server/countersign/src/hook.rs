@@ -16,7 +16,6 @@ mod opencode;
 mod patch;
 mod session;
 mod store;
-mod sys;
 mod text;
 mod transcript;
 mod tree;
@@ -33,6 +32,7 @@ use countersign_event::{Absent, Fact, How, Payload};
 use countersign_spool::{Append, Device, Placed, Reader, append_once};
 use serde_json::{Value, json};
 
+use crate::bounded::{self, Deadline};
 use crate::cli::HookArgs;
 use crate::git;
 use crate::recorder::{Complete, Record};
@@ -40,7 +40,6 @@ use crate::shell::{Shell, now};
 use decode::{Client, Input};
 use session::{Note, Session, Work};
 use store::Store;
-use sys::Deadline;
 
 pub(crate) use trouble::{start_logging, troubles};
 
@@ -84,7 +83,7 @@ fn hook(args: &HookArgs) -> Result<(), String> {
     let said = match args.argument() {
         // Codex says it on the command line.
         Some(argument) => argument.into_bytes(),
-        None => sys::read_all(std::io::stdin(), STDIN_BYTES_MAX, Deadline::after(STDIN_TIME))
+        None => bounded::read_all(std::io::stdin(), STDIN_BYTES_MAX, Deadline::after(STDIN_TIME))
             .ok_or("the agent did not say in time what happened, or said too much")?,
     };
     let deadline = Deadline::after(TIME);
@@ -252,15 +251,15 @@ fn meet(
     deadline: Deadline,
 ) -> Option<TreeState> {
     let answer = |args: &[&str]| {
-        let out = sys::git(root, args, b"", deadline)?;
+        let out = bounded::git(root, args, b"", deadline)?;
         let out = String::from_utf8(out).ok()?.trim_end().to_owned();
         (!out.is_empty()).then_some(out)
     };
     // One question where it is cheap: HEAD, and whether anything differs from it.
     let standing = if with_tree { tree::Tree::standing(root) } else { None };
-    let state = standing.as_ref().map(|(_, dirty)| TreeState { dirty: *dirty });
+    let state = standing.as_ref().map(|standing| TreeState { dirty: !standing.changed.is_empty() });
     let head = match standing {
-        Some((head, _)) => head,
+        Some(standing) => standing.head,
         None => answer(&["rev-parse", "--verify", "--quiet", "HEAD"]),
     };
     let text = |value: &Value| value.as_str().map(str::to_owned);

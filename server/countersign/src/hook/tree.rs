@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::sys::{Deadline, GIT_INPUT_MAX, git};
 use super::text::Content;
+use crate::bounded::{Deadline, GIT_INPUT_MAX, git};
+use crate::worktree::{Standing, Untracked};
 
 /// Files that are looked at; each costs about 2 µs.
 const FILES_MAX: usize = 20_000;
@@ -57,18 +58,13 @@ impl Tree {
         Deadline::after(if size <= SMALL_INDEX_BYTES { SMALL_TIME } else { LARGE_TIME })
     }
 
-    /// Tells how a work tree stands to its HEAD: that commit, and whether anything differs. `None` where that
-    /// would take longer than an agent should wait.
-    pub(super) fn standing(root: &Path) -> Option<(Option<String>, bool)> {
+    /// Tells how a work tree stands to its HEAD. `None` where that would take longer than an agent should wait.
+    pub(super) fn standing(root: &Path) -> Option<Standing> {
         let size = std::fs::metadata(root.join(".git/index")).map_or(0, |metadata| metadata.len());
         if size > SMALL_INDEX_BYTES {
             return None;
         }
-        let args = ["status", "--porcelain=v2", "--branch", "--untracked-files=normal", "--no-renames"];
-        let answer = git(root, &args, b"", Tree::patience(root))?;
-        let answer = String::from_utf8_lossy(&answer);
-        let head = answer.lines().find_map(|line| line.strip_prefix("# branch.oid ")).filter(|oid| *oid != "(initial)");
-        Some((head.map(str::to_owned), answer.lines().any(|line| !line.starts_with("# "))))
+        Standing::of(root, Untracked::Grouped, Tree::patience(root))
     }
 
     /// Looks at a work tree. With `keep`, texts that git does not have are read too.
