@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use countersign_event::content::{ContentName, ContentSlot, NewContent};
 use countersign_event::facts::Sensitivity;
-use countersign_event::payload::{capture, trail};
+use countersign_event::payload::{ContextItem, capture, trail};
 use countersign_event::redact::Redactor;
 use countersign_event::secret::Detector;
 use countersign_event::{Absent, Event, EventBytes, Fact, How, Payload, Timestamp, digest};
@@ -364,7 +364,8 @@ impl Complete {
         if let Some(told) = self.leave_out(&policy, file.as_deref(), root.as_deref()) {
             return told;
         }
-        let sensitive = self.complete_place(&mut record, file.as_deref(), root.as_deref(), &policy);
+        let given = complete_context(&mut record, &policy);
+        let sensitive = self.complete_place(&mut record, file.as_deref(), root.as_deref(), &policy) || given;
         self.complete_person(&mut record, root.as_deref());
         let contents = self.keep(&mut record, &policy, sensitive);
         Some(self.append(record, contents))
@@ -546,6 +547,33 @@ impl Complete {
     }
 }
 
+/// Fills in how sensitive each thing is that the model was given. Returns whether any is: its text may stand
+/// in what the tool answered. What policy leaves out is not named, and an answer with it is not kept.
+fn complete_context(record: &mut Record, policy: &Policy) -> bool {
+    let Some(context) = record.payload.context_mut() else { return false };
+    // Globs know paths, and a resource's path stands behind its scheme.
+    let path_of = |item: &ContextItem| {
+        let path = item.path.split_once("://").map_or(item.path.as_str(), |(_, path)| path);
+        path.trim_start_matches('/').to_owned()
+    };
+    let told = context.len();
+    context.retain(|item| !policy.is_excluded(&path_of(item)));
+    let is_cut = context.len() < told;
+    let mut any = false;
+    for item in context {
+        let sensitive = policy.is_sensitive(&path_of(item));
+        item.sensitivity = Some(if sensitive { Sensitivity::Sensitive } else { Sensitivity::Ordinary });
+        any |= sensitive;
+    }
+    if is_cut {
+        record.texts.retain(|(name, _)| *name != ContentName::Output);
+        if let Some(slots) = record.payload.contents_mut() {
+            slots.insert(ContentName::Output, ContentSlot::Absent { absent: Absent::Policy });
+        }
+    }
+    any
+}
+
 /// Returns the file a `file:` URI names; `None` for anything else (untitled, remote, malformed).
 pub(crate) fn file_of_uri(uri: &str) -> Option<PathBuf> {
     if !uri.starts_with("file:") {
@@ -560,7 +588,8 @@ pub(crate) fn snapshot_path(uri: &str) -> String {
     file_of_uri(uri).map_or_else(|| uri.to_owned(), |file| file.to_string_lossy().into_owned())
 }
 
-fn with_slashes(path: &Path) -> String {
+/// Writes a path with `/` between its parts.
+pub(crate) fn with_slashes(path: &Path) -> String {
     path.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
 }
 
