@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use countersign_event::content::{ContentName, ContentSlot};
 use countersign_event::facts::{IntegrationPath, Model, Output, PathKind, Place, Prompt, Transport};
 use countersign_event::payload::tool::{Called, DecidedBy, Decision, DecisionScope, Outcome};
-use countersign_event::payload::{Circumstances, ContextItem, capture, contribution, edit, prompt, trail};
+use countersign_event::payload::{Circumstances, ContextItem, capture, contribution, edit, model, prompt, trail};
 use countersign_event::{Absent, Fact, How, Payload, Timestamp, digest, identity};
 use countersign_spool::Reader;
 use serde_json::{Value, json};
@@ -78,6 +78,7 @@ impl Session<'_> {
         match step {
             Step::Began => self.began(),
             Step::Prompted { turn, text } => self.prompted(turn, &text),
+            Step::Replied(text) => self.replied(text),
             Step::Calling(call) => self.calling(call)?,
             Step::Asked { call, question } => self.asked(&call, question.as_deref())?,
             Step::Answered { question, answer } => self.answered(&question, answer)?,
@@ -158,6 +159,23 @@ impl Session<'_> {
         let texts = vec![(ContentName::Prompt, text.to_owned())];
         let subject = Some(self.client.name.to_owned());
         self.record(payload, texts, text.len() as u64, subject);
+    }
+
+    /// Records what a turn ended with. The model's words between its calls are in the session file alone.
+    fn replied(&mut self, text: String) {
+        let payload = Payload::ModelResponded(model::Responded {
+            how: How::Reported,
+            model: self.model(None),
+            prompt: self.prompt(),
+            output: Fact::reported(Output::of(&text)),
+            person: Fact::absent(Absent::NotOnWire),
+            path: self.path(None, None),
+            finish: None,
+            content: BTreeMap::new(),
+            circumstances: Circumstances::default(),
+        });
+        let (bytes, subject) = (text.len() as u64, Some(self.client.name.to_owned()));
+        self.record(payload, vec![(ContentName::Output, text)], bytes, subject);
     }
 
     /// Keeps the files of a call as they are before it.
@@ -515,23 +533,6 @@ impl Session<'_> {
         let place = Place { uri: uri.clone(), ..Place::default() };
         let (before, after) = (&change.before, &change.after);
         self.done.notes.push(Note::Edit(change.path.clone(), after.blob(self.sha256)));
-        if self.is_in_trail(&id) {
-            let payload = Payload::ContributionEvidenced(contribution::Evidenced {
-                how: change.how,
-                contribution: id.clone(),
-                act: None,
-                saw: "edit_applied".to_owned(),
-                model: Some(self.model(Some(heard))),
-                prompt: Some(self.prompt()),
-                output: Some(output_of(call)),
-                person: None,
-                path: self.path(call.id.as_deref(), Some(heard)),
-                place,
-                content: BTreeMap::new(),
-            });
-            self.record(payload, Vec::new(), 0, Some(id.clone()));
-            return json!({ "contribution": id, "uri": uri });
-        }
         let (mut runs, mut inserted) = (Vec::new(), 0);
         let as_text = |content: &Content| match content {
             Content::Absent => Some(String::new()),
@@ -623,13 +624,6 @@ impl Session<'_> {
         let bytes = arguments.len() as u64;
         let texts = if call.input.is_null() { Vec::new() } else { vec![(ContentName::Arguments, arguments)] };
         self.record(payload, texts, bytes, Some(call.tool.clone()));
-    }
-
-    fn is_in_trail(&self, contribution: &str) -> bool {
-        let known = self.trail.and_then(|trail| trail.by_subject(contribution).ok()).unwrap_or_default();
-        known.iter().any(|stored| {
-            stored.bytes.header().is_ok_and(|header| header.event_type == "dev.countersign.edit.applied.v1")
-        })
     }
 
     /// Says whether a tap around the same agent, which sees its answers too, has recorded the call.
