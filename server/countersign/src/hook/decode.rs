@@ -82,6 +82,8 @@ pub(super) enum Step {
         /// The prompt.
         text: String,
     },
+    /// The model's last words of a turn.
+    Replied(String),
     /// A call is about to be made.
     Calling(Call),
     /// A person is asked whether it may be.
