@@ -11,6 +11,7 @@ mod copilot;
 mod endpoint;
 mod gemini;
 mod gemini_cli;
+mod observers;
 mod openai;
 mod program;
 mod server;
