@@ -180,6 +180,10 @@ fn an_edit_that_tap_hook_and_editor_saw_is_one_contribution() {
             [("dev.countersign.edit.applied.v1", first), ("edit_applied", second), ("entered_buffer", "edits")]
         );
     }
+    assert_eq!(of_type(&log, "prompt.submitted").len(), 1);
+    let calls: Vec<String> =
+        super::calls(&log).into_iter().map(|(_, tool, outcome)| format!("{tool} {outcome}")).collect();
+    assert_eq!(calls, ["Read ran", "Edit applied", "Write applied"]);
     // What the agent wrote is its own; what stood there stays as unknown as it was.
     assert_eq!(spans, ["unknown 0:0-2:14 | ai 2:14-5:23 | unknown 5:23-8:0", "ai 0:0-2:0"]);
 }
