@@ -63,6 +63,9 @@ fn decode(input: &Input<'_>) -> Option<Said> {
         _ => return Some(said),
     };
     said.steps.push(step);
+    if event == "Stop" {
+        said.steps.extend(input.text("last_assistant_message").map(|text| Step::Replied(text.to_owned())));
+    }
     Some(said)
 }
 

@@ -88,6 +88,8 @@ pub(super) enum Step {
         /// Files and resources that came with it.
         given: Vec<String>,
     },
+    /// The model's last words of a turn.
+    Replied(String),
     /// A call is about to be made.
     Calling(Call),
     /// A person is asked whether it may be.

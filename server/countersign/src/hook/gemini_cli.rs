@@ -59,6 +59,9 @@ fn decode(input: &Input<'_>) -> Option<Said> {
         _ => return Some(said),
     };
     said.steps.push(step);
+    if event == "AfterAgent" {
+        said.steps.extend(input.text("prompt_response").map(|text| Step::Replied(text.to_owned())));
+    }
     Some(said)
 }
 

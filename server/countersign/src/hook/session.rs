@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use countersign_event::content::ContentName;
-use countersign_event::facts::{IntegrationPath, Model, PathKind, Place, Prompt, Transport};
-use countersign_event::payload::{Circumstances, capture, prompt, trail};
+use countersign_event::facts::{IntegrationPath, Model, Output, PathKind, Place, Prompt, Transport};
+use countersign_event::payload::{Circumstances, capture, model, prompt, trail};
 use countersign_event::{Absent, Fact, How, Payload, Timestamp};
 use countersign_spool::Reader;
 use serde_json::Value;
@@ -70,6 +70,7 @@ impl Session<'_> {
         match step {
             Step::Began => self.began(),
             Step::Prompted { turn, text, given } => self.prompted(turn, &text, &given),
+            Step::Replied(text) => self.replied(text),
             Step::Calling(call) => self.calling(call)?,
             Step::Asked { call, question } => self.asked(&call, question.as_deref())?,
             Step::Answered { question, answer } => self.answered(&question, answer)?,
@@ -149,6 +150,23 @@ impl Session<'_> {
         let texts = vec![(ContentName::Prompt, text.to_owned())];
         let subject = Some(self.client.name.to_owned());
         self.record(payload, texts, text.len() as u64, subject);
+    }
+
+    /// Records what a turn ended with. The model's words between its calls are in the session file alone.
+    fn replied(&mut self, text: String) {
+        let payload = Payload::ModelResponded(model::Responded {
+            how: How::Reported,
+            model: self.model(None),
+            prompt: self.prompt(),
+            output: Fact::reported(Output::of(&text)),
+            person: Fact::absent(Absent::NotOnWire),
+            path: self.path(None, None),
+            finish: None,
+            content: BTreeMap::new(),
+            circumstances: Circumstances::default(),
+        });
+        let (bytes, subject) = (text.len() as u64, Some(self.client.name.to_owned()));
+        self.record(payload, vec![(ContentName::Output, text)], bytes, subject);
     }
 
     fn transcripts(&self) -> Vec<PathBuf> {

@@ -6,13 +6,12 @@
 mod file;
 mod tree;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use countersign_event::content::{ContentName, ContentSlot, Contents};
 use countersign_event::facts::{Absent, Fact, How, IntegrationPath, Model, Output, PathKind, Place, Prompt, Transport};
-use countersign_event::payload::contribution::Evidenced;
 use countersign_event::payload::tool::{self, Decision, Discovered, Outcome, TreeState};
 use countersign_event::payload::{Circumstances, ContextItem, Payload, edit, prompt};
 use countersign_event::{Timestamp, digest, identity};
@@ -20,7 +19,6 @@ use countersign_provenance::hunks::hunks;
 use countersign_spool::Reader;
 use serde_json::Value;
 use tower_lsp::ls_types::Uri;
-use uuid::Uuid;
 
 use super::decode::{self, Act, Asked, Called, Change, Ending, Given, Requested};
 use crate::git::{self, Repositories};
@@ -33,7 +31,7 @@ use tree::{CutShort, Tree};
 const MAX_HUNKS: usize = 32;
 /// So many files a call are told; a call that changes more is a checkout or a generator.
 const MAX_FILES: usize = 500;
-/// Contributions and calls that are remembered to tell none twice.
+/// Calls that are remembered to tell none twice.
 const MAX_KNOWN: usize = 65_536;
 
 /// The records of one agent's stream.
@@ -44,7 +42,6 @@ pub(super) struct Agent {
     repositories: Repositories,
     calls: HashMap<u64, Look>,
     trees: HashMap<PathBuf, Tree>,
-    told: HashSet<Uuid>,
     others: Others,
 }
 
@@ -81,7 +78,6 @@ impl Agent {
             repositories: Repositories::default(),
             calls: HashMap::new(),
             trees: HashMap::new(),
-            told: HashSet::new(),
         }
     }
 
@@ -317,23 +313,6 @@ impl Agent {
             None => Fact::absent(Absent::NotOnWire),
         };
         let place = Place { uri: uri_of(&edit.file), ..Place::default() };
-        if self.is_told(contribution) {
-            let payload = Payload::ContributionEvidenced(Evidenced {
-                how: edit.how,
-                contribution: id,
-                act: None,
-                saw: "edit_applied".to_owned(),
-                model: Some(model(&called.model)),
-                prompt: Some(prompt),
-                output: Some(output),
-                person: None,
-                path: Fact::observed(path),
-                place,
-                content: Contents::default(),
-            });
-            self.recorder.record(Record { at, subject, payload, texts: Vec::new(), output_bytes: 0 });
-            return;
-        }
         let mut texts = Vec::new();
         let mut content = Contents::default();
         for (slot, side) in [(ContentName::Before, &edit.before), (ContentName::After, &edit.after)] {
@@ -369,21 +348,6 @@ impl Agent {
             circumstances: Circumstances::default(),
         });
         self.recorder.record(Record { at, subject, payload, texts, output_bytes: inserted });
-        if self.told.len() >= MAX_KNOWN {
-            self.told.clear();
-        }
-        self.told.insert(contribution);
-    }
-
-    /// Says whether somebody, perhaps a hook of the same agent, has recorded this contribution.
-    fn is_told(&self, contribution: Uuid) -> bool {
-        let told = |reader: Reader| -> Option<bool> {
-            let stored = reader.by_subject(&contribution.to_string()).ok()?;
-            Some(stored.iter().any(|stored| {
-                stored.bytes.header().is_ok_and(|header| header.event_type == "dev.countersign.edit.applied.v1")
-            }))
-        };
-        self.told.contains(&contribution) || Reader::open(&self.state).ok().and_then(told).unwrap_or(false)
     }
 
     fn tell_call(&mut self, at: Timestamp, called: Called, outcome: Outcome, teller: &Teller) {

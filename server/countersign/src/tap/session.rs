@@ -67,6 +67,7 @@ impl Session {
             names: Names::default(),
             began: now(),
             is_started: false,
+            is_named: false,
             frames: [frame::Decoder::new(), frame::Decoder::new()],
             heard: 0,
             is_unknown_told: false,
@@ -105,6 +106,8 @@ pub(super) struct Running {
     names: Names,
     began: Timestamp,
     is_started: bool,
+    /// And under the name that the server gave itself.
+    is_named: bool,
     frames: [frame::Decoder; 2],
     decoder: Decoder,
     agent: Agent,
@@ -222,7 +225,7 @@ impl Running {
                 Seen::Named(names) => {
                     self.names = names;
                     if self.names.is_complete {
-                        self.start();
+                        self.named(at);
                     }
                 }
                 Seen::SignedIn(account) => self.recorder.signed_in(account),
@@ -444,11 +447,34 @@ impl Running {
         self.recorder.record(Record { at, subject, payload, texts, output_bytes });
     }
 
+    /// Takes in that nobody will be named any more. A server that took longer than we waited was recorded
+    /// by its program alone, so its name is told apart.
+    fn named(&mut self, at: Timestamp) {
+        if !self.is_started {
+            return self.start();
+        }
+        let path = self.path(None);
+        if std::mem::replace(&mut self.is_named, true) || path.tool.as_deref() == Some(&self.program) {
+            return;
+        }
+        let tool = path.tool.clone().unwrap_or_default();
+        let payload = Payload::ToolDiscovered(Discovered {
+            how: How::Observed,
+            tool: tool.clone(),
+            version: path.version.clone(),
+            path: Fact::observed(path),
+            captured: true,
+            note: Some("it named itself after recording had begun".to_owned()),
+        });
+        self.recorder.record(Record::light(at, tool, payload));
+    }
+
     /// Records that we listen, once, as soon as we know to whom.
     fn start(&mut self) {
         if std::mem::replace(&mut self.is_started, true) {
             return;
         }
+        self.is_named = self.names.is_complete;
         let client = match (&self.names.client, &self.names.plugin) {
             (Some(client), Some(plugin)) => Some(format!("{client} ({plugin})")),
             (Some(program), None) | (None, Some(program)) => Some(program.to_string()),

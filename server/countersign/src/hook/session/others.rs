@@ -1,4 +1,4 @@
-//! What the trail has already: an edit recorded before, and a call that a tap around the same agent saw.
+//! What the trail has already: a call that a tap around the same agent saw.
 
 use serde_json::Value;
 
@@ -9,13 +9,6 @@ use crate::hook::decode::Call;
 const OTHERS_LOOKED_AT: i64 = 500;
 
 impl Session<'_> {
-    pub(super) fn is_in_trail(&self, contribution: &str) -> bool {
-        let known = self.trail.and_then(|trail| trail.by_subject(contribution).ok()).unwrap_or_default();
-        known.iter().any(|stored| {
-            stored.bytes.header().is_ok_and(|header| header.event_type == "dev.countersign.edit.applied.v1")
-        })
-    }
-
     /// Says whether a tap around the same agent, which sees its answers too, has recorded the call.
     pub(super) fn others_told(&self, call: &Call) -> bool {
         let Some(id) = &call.id else { return false };

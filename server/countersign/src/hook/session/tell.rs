@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use countersign_event::content::{ContentName, ContentSlot};
 use countersign_event::facts::{Output, Place};
 use countersign_event::payload::tool::{Called, Class, Decision, Outcome};
-use countersign_event::payload::{Circumstances, ContextItem, contribution, edit};
+use countersign_event::payload::{Circumstances, ContextItem, edit};
 use countersign_event::{Absent, Fact, How, Payload, digest, identity};
 use serde_json::{Value, json};
 
@@ -37,23 +37,6 @@ impl Session<'_> {
         let place = Place { uri: uri.clone(), ..Place::default() };
         let (before, after) = (&change.before, &change.after);
         self.done.notes.push(Note::Edit(change.path.clone(), after.blob(self.sha256)));
-        if self.is_in_trail(&id) {
-            let payload = Payload::ContributionEvidenced(contribution::Evidenced {
-                how: change.how,
-                contribution: id.clone(),
-                act: None,
-                saw: "edit_applied".to_owned(),
-                model: Some(self.model(Some(heard))),
-                prompt: Some(self.prompt()),
-                output: Some(output_of(call)),
-                person: None,
-                path: self.path(call.id.as_deref(), Some(heard)),
-                place,
-                content: BTreeMap::new(),
-            });
-            self.record(payload, Vec::new(), 0, Some(id.clone()));
-            return json!({ "contribution": id, "uri": uri, "reasoned": heard.reasoning != Reasoning::Untold });
-        }
         let (mut runs, mut inserted) = (Vec::new(), 0);
         let as_text = |content: &Content| match content {
             Content::Absent => Some(String::new()),
