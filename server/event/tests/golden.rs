@@ -514,6 +514,9 @@ fn samples() -> Vec<Payload> {
             count: 40,
             bytes: 4_000_000,
             reason: "bound".into(),
+            digest: None,
+            acknowledged: None,
+            person: None,
         }),
         Payload::ReviewRecorded(review::Recorded {
             how: How::Attested,

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use countersign_event::chain::{self, Hash};
 use rusqlite::{Connection, DropBehavior, OptionalExtension, Transaction, TransactionBehavior};
 
+use crate::bounds::{self, Room, room_for};
 use crate::epoch::{self, Epoch};
-use crate::inbox;
+use crate::inbox::{self, Mail};
 use crate::open::{self, Layout, Patience};
 use crate::prepare::{Append, Class, Prepared};
 use crate::{Device, SpoolError, sys};
@@ -23,6 +24,8 @@ pub struct Spool {
     file: Option<(u64, u64)>,
     /// No commit of this connection was FULL yet.
     pub(crate) first: bool,
+    /// How large the database may grow.
+    pub(crate) max_bytes: u64,
 }
 
 /// Where events were put.
@@ -44,6 +47,35 @@ pub struct Appended {
     pub full: bool,
 }
 
+/// What one transaction has appended so far.
+#[derive(Default)]
+struct Placing(Option<Appended>);
+
+impl Placing {
+    /// Counts what came after.
+    fn and(&mut self, later: Appended) {
+        let before = self.0.as_ref().map_or((0, 0), |before| (before.inserted, before.duplicates));
+        let (inserted, duplicates) = (before.0 + later.inserted, before.1 + later.duplicates);
+        self.0 = Some(Appended { inserted, duplicates, ..later });
+    }
+}
+
+/// Splits events so that no part takes much more than so much room; one event is never split.
+fn pieces(events: &[Prepared], bytes: u64) -> impl Iterator<Item = &[Prepared]> {
+    let mut rest = events;
+    std::iter::from_fn(move || {
+        let mut taken = 0;
+        let fits = rest.iter().take_while(|event| {
+            let before = taken;
+            taken += room_for(event);
+            before == 0 || taken <= bytes
+        });
+        let (piece, later) = rest.split_at(fits.count());
+        rest = later;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
 impl Spool {
     /// Opens the spool of a state directory; makes it if there is none.
     ///
@@ -62,6 +94,7 @@ impl Spool {
     pub(crate) fn open_with(state: &Path, lock_wait: Duration, patience: Patience) -> Result<Spool, SpoolError> {
         let layout = Layout::new(state);
         let opened = open::open(&layout, &patience)?;
+        bounds::keep_reserve(&layout.reserve);
         Ok(Spool {
             conn: opened.conn,
             device: opened.device,
@@ -70,6 +103,7 @@ impl Spool {
             lock_wait,
             file: opened.file,
             first: true,
+            max_bytes: bounds::max_bytes(),
         })
     }
 
@@ -93,20 +127,56 @@ impl Spool {
 
     pub(crate) fn append_prepared(&mut self, own: &[Prepared]) -> Result<Appended, SpoolError> {
         let mail = inbox::collect(&self.layout, &self.device)?;
+        let appended = match self.append_bounded(own, &mail, None) {
+            Err(SpoolError::DiskFull { .. }) => {
+                let bytes = self.stop_growing()?;
+                let appended = self.append_bounded(own, &mail, Some(bytes))?;
+                // The WAL's room is the next transaction's.
+                let _ = self.checkpoint();
+                appended
+            }
+            other => other?,
+        };
+        // Only now, and only because the commit was FULL: until then the letter is the durable copy.
+        mail.remove();
+        Ok(appended)
+    }
+
+    /// Appends in one transaction, with room made for it: below the bound, or inside what a database
+    /// that can't grow has.
+    fn append_bounded(
+        &mut self,
+        own: &[Prepared],
+        mail: &Mail,
+        without_growing: Option<u64>,
+    ) -> Result<Appended, SpoolError> {
         let full = self.first || !mail.is_empty() || own.iter().any(|prepared| prepared.class == Class::Full);
-        let db = self.layout.db.clone();
+        let (db, source, max_bytes) = (self.layout.db.clone(), self.device.urn(), self.max_bytes);
         let sql = |e| SpoolError::sqlite(&db, e);
         let tx = self.begin(full)?;
         let epoch = epoch::current_whole(&tx, &db)?;
-        let mut appended = insert(&tx, &epoch, &mail.events, full).map_err(sql)?;
-        let placed = insert(&tx, &epoch, own, full).map_err(sql)?;
-        appended.inserted += placed.inserted;
-        appended.duplicates += placed.duplicates;
-        (appended.last_seq, appended.last_hash) = (placed.last_seq, placed.last_hash);
+        let mut room = match without_growing {
+            Some(bytes) => Room::without_growing(&tx, bytes),
+            None => Room::within(&tx, max_bytes),
+        };
+        let mut appended = Placing::default();
+        for piece in pieces(&mail.events, room.piece()).chain(pieces(own, room.piece())) {
+            room.make(piece.iter().map(room_for).sum()).map_err(sql)?;
+            appended.and(insert(&tx, &epoch, piece, false).map_err(sql)?);
+        }
+        for record in room.records(&source)? {
+            let placed = insert(&tx, &epoch, &[record], false).map_err(sql)?;
+            appended.and(Appended { inserted: 0, ..placed });
+        }
+        let appended = match appended.0 {
+            Some(appended) => Appended { full, ..appended },
+            None => insert(&tx, &epoch, &[], full).map_err(sql)?,
+        };
+        if full {
+            set_barrier(&tx, &epoch, appended.last_seq).map_err(sql)?;
+        }
         tx.commit().map_err(sql)?;
         self.first &= !full;
-        // Only now, and only because the commit was FULL: until then the letter is the durable copy.
-        mail.remove();
         Ok(appended)
     }
 
@@ -195,7 +265,8 @@ pub(crate) fn insert(tx: &Connection, epoch: &Epoch, events: &[Prepared], full: 
         "INSERT INTO events (stream, epoch, seq, hash, id, type, time, subject, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
     let mut add_content = tx.prepare(
-        "INSERT OR IGNORE INTO contents (event, name, kept, bytes, wrapped_key, sealed) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO contents (event, name, kept, bytes, wrapped_key, sealed, sensitive)
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
     )?;
     for event in events {
         if known.query_row([&event.id], |_| Ok(())).optional()?.is_some() {
@@ -222,9 +293,12 @@ pub(crate) fn insert(tx: &Connection, epoch: &Epoch, events: &[Prepared], full: 
             &event.subject,
             event.event.as_str(),
         ))?;
+        // Of its place, of what it was given, or as the reason why a text was kept; words of ours, all of them.
+        let sensitive = !event.contents.is_empty() && event.event.as_str().contains(r#":"sensitive""#);
         for content in &event.contents {
             let boxed = &content.boxed;
-            let row = (&event.id, &content.name, &content.kept, content.bytes, &boxed.wrapped_key, &boxed.sealed);
+            let (key, sealed) = (&boxed.wrapped_key, &boxed.sealed);
+            let row = (&event.id, &content.name, &content.kept, content.bytes, key, sealed, sensitive);
             add_content.execute(row)?;
         }
         inserted += 1;
@@ -265,6 +339,55 @@ mod tests {
         let (id, time) = (uuid::Uuid::now_v7(), Timestamp::from_millis(0));
         let event = Event { id, source: "test".to_owned(), time, subject: None, payload };
         Append { event: event.to_bytes(), class: Class::Normal, contents: Vec::new(), if_told: None }
+    }
+
+    #[test]
+    fn on_a_full_disk_texts_make_room_for_events_and_the_record_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut spool = Spool::open(dir.path()).unwrap();
+        let mut texts = 0;
+        for n in 0..8_u8 {
+            let mut state = u32::from(n) + 1;
+            let mut next = || {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                char::from(b'!' + (state >> 24) as u8 % 90)
+            };
+            let text: String = (0..9_000).map(|_| next()).collect();
+            let name = countersign_event::content::ContentName::Output;
+            let reason = countersign_event::content::KeepReason::Always;
+            let content =
+                countersign_event::content::NewContent::new(name, text.clone(), &text, vec![n; 16], reason, "default");
+            let json = event("").event.as_str().replace("trail.forked", "test.texted").replace(
+                "\"reason\":\"test\"",
+                &format!("\"content\":{{\"output\":{}}}", serde_json::to_string(&content.commitment).unwrap()),
+            );
+            let event = countersign_event::EventBytes::parse(json.as_bytes()).unwrap();
+            spool.append(&[Append { event, class: Class::Full, contents: vec![content], if_told: None }]).unwrap();
+            texts += 1;
+        }
+        let pages: i64 = spool.conn.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        spool.conn.execute_batch(&format!("PRAGMA max_page_count = {pages}")).unwrap();
+        for _ in 0..6 {
+            spool.append(&[event(&"x".repeat(3_000))]).unwrap();
+        }
+        let report = crate::verify(dir.path()).unwrap();
+        assert!(report.is_ok(), "{report:?}");
+        assert!(report.contents_shed > 0, "{report:?}");
+        assert_eq!((report.contents_shed + report.contents_ok, report.events_shed), (texts, 0));
+        let why: String = spool
+            .conn
+            .query_row(
+                "SELECT json_extract(bytes, '$.data.reason') FROM events WHERE type LIKE '%trail.trimmed%'",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert_eq!(why, "disk_full");
+        assert_eq!(layout_reserve(&spool), 0, "the reserve was given up");
+    }
+
+    fn layout_reserve(spool: &Spool) -> u64 {
+        spool.layout.reserve.metadata().unwrap().len()
     }
 
     #[test]

@@ -13,11 +13,11 @@ use rusqlite::{Connection, OptionalExtension};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::append::Spool;
+use crate::append::{Spool, insert};
 use crate::content::ContentState;
 use crate::epoch::{self, Epoch};
 use crate::head::{self, hash_at};
-use crate::prepare::{Append, Class};
+use crate::prepare::Prepared;
 use crate::reader::{CONTENT_COLUMNS, content_row};
 use crate::{SpoolError, sys};
 
@@ -203,7 +203,7 @@ impl Spool {
     /// Takes an event that a collector can never accept out of what travels: a hole with its digest
     /// stands in its place, and a `trail.gap` says so. The event itself stays in the local trail.
     pub fn quarantine(&mut self, epoch: &str, seq: u64, reason: &str) -> Result<(), SpoolError> {
-        let db = self.layout.db.clone();
+        let (db, source) = (self.layout.db.clone(), self.device.urn());
         let sql = |e| SpoolError::sqlite(&db, e);
         let tx = self.begin(true)?;
         let bytes: Option<String> = tx
@@ -217,13 +217,12 @@ impl Spool {
                 (epoch, seq, digest, format!("quarantined: {reason}")),
             )
             .map_err(sql)?;
-        tx.commit().map_err(sql)?;
         if new == 0 {
             return Ok(());
         }
         let event = Event {
             id: Uuid::now_v7(),
-            source: self.device.urn(),
+            source,
             time: sys::now(),
             subject: Some(format!("{epoch}/{seq}")),
             payload: Payload::TrailGap(trail::Gap {
@@ -235,8 +234,11 @@ impl Spool {
                 by: Some(format!("collector: {reason}")),
             }),
         };
-        self.append(&[Append { event: event.to_bytes(), class: Class::Full, contents: Vec::new(), if_told: None }])
-            .map(|_| ())
+        let current = epoch::current_whole(&tx, &db)?;
+        insert(&tx, &current, &[Prepared::bare(event.to_bytes())?], true).map_err(sql)?;
+        tx.commit().map_err(sql)?;
+        self.first = false;
+        Ok(())
     }
 
     /// Returns the oldest contents that a collector does not have, of events that it has.
@@ -390,12 +392,13 @@ fn items(
     let (mut items, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let seq: u64 = row.get(0)?;
-        // Somebody took events out. The rest still goes, and the collector sees where.
-        while first_seq + (items.len() as u64) < seq && items.len() < max_events {
-            items.push(unreadable(first_seq + items.len() as u64));
+        // They were let go, or somebody took them out. The rest still goes, and the collector sees where.
+        while first_seq + (items.len() as u64) < seq && items.len() < max_events && bytes <= max_bytes {
+            let missing = first_seq + items.len() as u64;
+            items.push(hole(conn, epoch, missing)?.map_or_else(|| unreadable(missing), Item::Hole));
             bytes += HOLE_BYTES;
         }
-        if items.len() == max_events {
+        if items.len() == max_events || first_seq + (items.len() as u64) < seq {
             break;
         }
         let item = if row.get(2)? {
@@ -416,6 +419,16 @@ fn items(
         items.push(item);
     }
     Ok(items)
+}
+
+/// Returns the hole in the place of an event that was let go.
+fn hole(conn: &Connection, epoch: &Epoch, seq: u64) -> rusqlite::Result<Option<Hole>> {
+    conn.query_row(
+        "SELECT sha256, reason FROM holes WHERE epoch = ? AND seq = ?",
+        (&epoch.epoch, seq),
+        |row| Ok(Hole { seq, sha256: row.get::<_, Option<[u8; 32]>>(0)?.map(Hash), reason: row.get(1)? }),
+    )
+    .optional()
 }
 
 /// What stands for an event that can't be read any more. The chain breaks here, as it should.

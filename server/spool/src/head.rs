@@ -70,14 +70,19 @@ pub(crate) fn newest(conn: &Connection, epoch: &str) -> rusqlite::Result<Option<
     Ok(json.and_then(|json| serde_json::from_str(&json).ok()))
 }
 
-/// Returns the hash after an event; the genesis for 0. `None` where there is no such event.
+/// Returns the hash after an event, or after the hole in its place; the genesis for 0. `None` where there is neither.
 pub(crate) fn hash_at(conn: &Connection, epoch: &Epoch, seq: u64) -> rusqlite::Result<Option<Hash>> {
     if seq == 0 {
         return Ok(Some(epoch.genesis()));
     }
-    conn.query_row("SELECT hash FROM events WHERE epoch = ? AND seq = ?", (&epoch.epoch, seq), |row| row.get(0))
-        .optional()
-        .map(|hash| hash.map(Hash))
+    conn.query_row(
+        "SELECT hash FROM events WHERE epoch = ?1 AND seq = ?2
+         UNION ALL SELECT hash FROM holes WHERE epoch = ?1 AND seq = ?2 AND hash IS NOT NULL LIMIT 1",
+        (&epoch.epoch, seq),
+        |row| row.get(0),
+    )
+    .optional()
+    .map(|hash| hash.map(Hash))
 }
 
 /// What the side file holds.

@@ -65,6 +65,7 @@
 //! This crate is the device's only SQL. It must never send anything, and never print.
 
 mod append;
+mod bounds;
 mod content;
 mod cursor;
 mod device;
@@ -76,13 +77,16 @@ mod lease;
 mod migrate;
 mod open;
 mod prepare;
+mod purge;
 mod reader;
+mod shed;
 mod snapshot;
 mod sys;
 mod verify;
 mod writer;
 
 pub use append::{Appended, Placed, Spool, append_once};
+pub use bounds::{MAX_BYTES_DEFAULT, MAX_BYTES_LEAST, set_max_bytes};
 pub use content::ContentState;
 pub use cursor::{PendingBatch, PendingContent};
 pub use device::Device;
@@ -90,7 +94,8 @@ pub use error::SpoolError;
 pub use head::is_signed;
 pub use lease::Lease;
 pub use prepare::{Append, Class};
-pub use reader::{Reader, SpoolStatus, Stored};
+pub use purge::{Purge, PurgeRepository, Purged};
+pub use reader::{Reader, Shed, SpoolStatus, Stored};
 pub use snapshot::Snapshot;
 pub use verify::{Broken, Report, verify};
 pub use writer::Writer;

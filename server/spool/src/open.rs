@@ -29,6 +29,7 @@ pub(crate) struct Layout {
     pub(crate) inbox: PathBuf,
     pub(crate) lock: PathBuf,
     pub(crate) lease: PathBuf,
+    pub(crate) reserve: PathBuf,
 }
 
 /// The name of the database, and what names of files set aside begin with.
@@ -45,6 +46,7 @@ impl Layout {
             inbox: state.join("inbox"),
             lock: state.join("spool.lock"),
             lease: state.join("replay.lock"),
+            reserve: state.join("spool.reserve"),
         }
     }
 

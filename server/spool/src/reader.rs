@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use countersign_event::chain::Hash;
 use countersign_event::content::ContentName;
+use countersign_event::payload::Payload;
 use countersign_event::{EventBytes, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::Serialize;
@@ -13,7 +14,7 @@ use uuid::Uuid;
 use crate::content::{self, ContentState, SealedBox};
 use crate::cursor::target;
 use crate::open::{Layout, Patience, open_reader};
-use crate::{Device, SpoolError, epoch, inbox};
+use crate::{Device, SpoolError, bounds, epoch, inbox};
 
 /// The spool, open for reading.
 pub struct Reader {
@@ -62,9 +63,30 @@ pub struct SpoolStatus {
     pub barrier_seq: u64,
     /// Letters in the inbox.
     pub inbox: u64,
+    /// What the database may take on disk.
+    pub max_bytes: u64,
+    /// What was let go because there was no room.
+    pub shed: Shed,
     /// The newest records of loss, at most 100, as `trail.*` events.
     #[serde(skip)]
     pub losses: Vec<Stored>,
+}
+
+/// What was let go because there was no room, by kind; each is a `trail.trimmed` event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Shed {
+    /// Texts.
+    pub contents: u64,
+    /// Of them, those that no collector had.
+    pub contents_lost: u64,
+    /// Events.
+    pub events: u64,
+    /// Of them, those that no collector had.
+    pub events_lost: u64,
+    /// Snapshots.
+    pub snapshots: u64,
+    /// Bytes of all of them.
+    pub bytes: u64,
 }
 
 const COLUMNS: &str = "rowid, stream, epoch, seq, hash, bytes";
@@ -196,8 +218,29 @@ impl Reader {
             hash,
             barrier_seq: current.barrier_seq,
             inbox: inbox::waiting(&self.layout)?.len() as u64,
+            max_bytes: bounds::max_bytes(),
+            shed: self.shed()?,
             losses,
         })
+    }
+
+    fn shed(&self) -> Result<Shed, SpoolError> {
+        let mut shed = Shed::default();
+        for stored in self.by_type("dev.countersign.trail.trimmed.v1", 0)? {
+            let Ok(Payload::TrailTrimmed(it)) = stored.bytes.payload() else { continue };
+            if it.reason == "purge" {
+                continue;
+            }
+            let lost = it.acknowledged.map_or(0, |had| it.count.saturating_sub(had));
+            match it.what.as_str() {
+                "contents" => (shed.contents, shed.contents_lost) = (shed.contents + it.count, shed.contents_lost + lost),
+                "events" => (shed.events, shed.events_lost) = (shed.events + it.count, shed.events_lost + lost),
+                "snapshots" => shed.snapshots += it.count,
+                _ => continue,
+            }
+            shed.bytes += it.bytes;
+        }
+        Ok(shed)
     }
 }
 
@@ -215,7 +258,7 @@ pub(crate) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     })
 }
 
-pub(crate) const CONTENT_COLUMNS: &str = "event, name, kept, state, wrapped_key, sealed";
+pub(crate) const CONTENT_COLUMNS: &str = "event, name, kept, state, wrapped_key, sealed, trimmed";
 
 /// A content as the table has it.
 pub(crate) struct ContentRow {
@@ -224,6 +267,8 @@ pub(crate) struct ContentRow {
     pub(crate) kept: String,
     pub(crate) state: String,
     pub(crate) boxed: Option<SealedBox>,
+    /// The record that says why it is gone.
+    pub(crate) trimmed: Option<String>,
 }
 
 pub(crate) fn content_row(row: &Row<'_>) -> rusqlite::Result<ContentRow> {
@@ -234,6 +279,7 @@ pub(crate) fn content_row(row: &Row<'_>) -> rusqlite::Result<ContentRow> {
         kept: row.get(2)?,
         state: row.get(3)?,
         boxed: key.zip(sealed).map(|(wrapped_key, sealed)| SealedBox { wrapped_key, sealed }),
+        trimmed: row.get(6)?,
     })
 }
 

@@ -11,8 +11,9 @@ use std::path::Path;
 
 use countersign_event::EventBytes;
 use countersign_event::chain::{self, Hash, Head};
-use countersign_event::digest::hex;
-use rusqlite::Connection;
+use countersign_event::digest::{hex, sha256};
+use countersign_event::payload::{Payload, trail};
+use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 
 use crate::content::ContentState;
@@ -20,7 +21,7 @@ use crate::epoch::{self, Epoch};
 use crate::head::{SideHeads, is_signed, side_heads};
 use crate::open::{Layout, Patience, open_reader};
 use crate::reader::{CONTENT_COLUMNS, content_row};
-use crate::{Device, SpoolError};
+use crate::{Device, SpoolError, shed};
 
 /// What a verification found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -41,6 +42,8 @@ pub struct Report {
     pub contents_shed: u64,
     /// Texts whose keys were destroyed, with a record.
     pub contents_erased: u64,
+    /// Events let go to make room, with a record; the chain goes on across their digests.
+    pub events_shed: u64,
     /// Of the current epoch: the last event under a signed head. What follows it is chained, but
     /// the device's owner could have rewritten it.
     pub signed_through: u64,
@@ -85,7 +88,13 @@ pub fn verify(state: &Path) -> Result<Report, SpoolError> {
         });
     };
     let side = side_heads(&layout.heads)?;
-    let mut walk = Walk { device: &device, report: Report::default(), passed: HashMap::new() };
+    let mut walk = Walk {
+        device: &device,
+        report: Report::default(),
+        passed: HashMap::new(),
+        records: HashMap::new(),
+        gone: HashMap::new(),
+    };
     walk.report.stream = device.stream().to_owned();
     walk.report.heads_unreadable = side.unreadable;
     let walked = open_reader(&layout, &Patience::default()).and_then(|conn| {
@@ -123,6 +132,26 @@ struct Walk<'a> {
     report: Report,
     /// The chain's hash after each event that a head speaks of, by epoch.
     passed: HashMap<String, Passed>,
+    /// The records of what was let go, by their ids.
+    records: HashMap<String, Record>,
+    /// What is gone, by the record that it names.
+    gone: HashMap<String, Gone>,
+}
+
+/// A `trail.trimmed` event.
+struct Record {
+    epoch: String,
+    seq: u64,
+    count: u64,
+    digest: String,
+}
+
+/// What names one record as the reason why it is gone.
+struct Gone {
+    /// Where the first of it stood.
+    epoch: String,
+    seq: u64,
+    leaves: Vec<[u8; 32]>,
 }
 
 #[derive(Default)]
@@ -182,6 +211,8 @@ impl Walk<'_> {
             );
         }
         self.strays(conn, &known)?;
+        self.records(conn)?;
+        self.quarantined(conn)?;
         if sound != "ok" {
             return self.stop("", 0, "the database is damaged");
         }
@@ -209,6 +240,11 @@ impl Walk<'_> {
             };
             // A seq that is no number sorts after all numbers.
             let Ok(here) = row.get::<_, u64>(0) else { return self.stop(name, seq + 1, "the event can't be read") };
+            while seq + 1 < here {
+                hash = self.hole(conn, name, seq + 1, hash)?;
+                passed.hashes.push(hash);
+                seq += 1;
+            }
             if here != seq + 1 {
                 return self.stop(name, seq + 1, "the event is missing");
             }
@@ -223,6 +259,9 @@ impl Walk<'_> {
                 return self.stop(name, seq, "the event's columns differ from its bytes");
             }
             self.contents(conn, name, &row)?;
+            if row.event_type == "dev.countersign.trail.trimmed.v1" {
+                self.record(name, &row);
+            }
             passed.hashes.push(hash);
             self.report.events += 1;
         }
@@ -233,6 +272,89 @@ impl Walk<'_> {
         self.report.last_seq = seq;
         self.report.signed_through = 0;
         self.passed.insert(name.clone(), passed);
+        Ok(())
+    }
+
+    /// Goes on across an event that was let go. Returns the chain's hash after it.
+    fn hole(&mut self, conn: &Connection, epoch: &str, seq: u64, previous: Hash) -> Result<Hash, Stop> {
+        let found = conn
+            .query_row(
+                "SELECT sha256, hash, trimmed FROM holes WHERE epoch = ? AND seq = ? AND trimmed IS NOT NULL",
+                (epoch, seq),
+                |row| Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, [u8; 32]>(1)?, row.get::<_, String>(2)?)),
+            )
+            .optional();
+        let (digest, hash, record) = match found {
+            Ok(Some(hole)) => hole,
+            Ok(None) => return self.stop(epoch, seq, "the event is missing"),
+            Err(error) if is_damage(&error) => return self.stop(epoch, seq, "the hole can't be read"),
+            Err(error) => return Err(error.into()),
+        };
+        let after = chain::next_digest(previous, &digest);
+        if after.0 != hash {
+            return self.stop(epoch, seq, "the hole's digest does not match the chain");
+        }
+        self.gone(record, epoch, seq, trail::event_leaf(epoch, seq, &digest));
+        self.report.events_shed += 1;
+        Ok(after)
+    }
+
+    fn gone(&mut self, record: String, epoch: &str, seq: u64, leaf: [u8; 32]) {
+        let first = || Gone { epoch: epoch.to_owned(), seq, leaves: Vec::new() };
+        self.gone.entry(record).or_insert_with(first).leaves.push(leaf);
+    }
+
+    /// Notes what a record says was let go. One without a digest accounts for nothing.
+    fn record(&mut self, epoch: &str, row: &Row) {
+        let event = EventBytes::parse(row.bytes.as_bytes());
+        let Some(Payload::TrailTrimmed(it)) = event.ok().and_then(|event| event.payload().ok()) else { return };
+        let Some(digest) = it.digest else { return };
+        let record = Record { epoch: epoch.to_owned(), seq: row.seq, count: it.count, digest };
+        self.records.insert(row.id.clone(), record);
+    }
+
+    /// Checks that what is gone is exactly what the records say.
+    fn records(&mut self, conn: &Connection) -> Result<(), Stop> {
+        let mut statement =
+            conn.prepare("SELECT name, trimmed FROM contents WHERE event = '' AND trimmed IS NOT NULL")?;
+        for row in statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))? {
+            let (name, record) = row?;
+            let Some(leaf) = shed::leaf_of(&name) else { return self.stop("", 0, "a content can't be read") };
+            self.gone(record, "", 0, leaf);
+            self.report.contents_shed += 1;
+        }
+        let mut gone = std::mem::take(&mut self.gone);
+        for (id, record) in &self.records {
+            let leaves = gone.remove(id).map(|gone| gone.leaves).unwrap_or_default();
+            if leaves.len() as u64 != record.count || trail::leaves_digest(leaves) != record.digest {
+                let what = "what is gone is not what this record says was let go";
+                return self.stop(&record.epoch, record.seq, what);
+            }
+        }
+        match gone.into_values().next() {
+            Some(gone) => self.stop(&gone.epoch, gone.seq, "what is gone from here has no record"),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that an event which does not travel is the one whose digest stands for it, and has a record.
+    fn quarantined(&self, conn: &Connection) -> Result<(), Stop> {
+        let mut statement = conn.prepare(
+            "SELECT holes.epoch, holes.seq, holes.sha256, events.bytes FROM holes
+             JOIN events ON events.epoch = holes.epoch AND events.seq = holes.seq",
+        )?;
+        let mut told = conn.prepare("SELECT 1 FROM events WHERE subject = ? AND type = 'dev.countersign.trail.gap.v1'")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (epoch, seq, digest, bytes): (String, u64, Option<[u8; 32]>, String) =
+                (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+            if digest != Some(sha256(bytes.as_bytes())) {
+                return self.stop(&epoch, seq, "the hole's digest is not the event's");
+            }
+            if !told.exists([format!("{epoch}/{seq}")])? {
+                return self.stop(&epoch, seq, "the event does not travel and has no record");
+            }
+        }
         Ok(())
     }
 
@@ -251,14 +373,23 @@ impl Walk<'_> {
         }
         for (name, kept) in committed {
             let found = here.remove(&name).filter(|content| content.kept == kept);
+            let record = found.as_ref().and_then(|content| content.trimmed.clone());
             let state = match found {
                 Some(content) => content.state(self.device),
                 None => Ok(ContentState::Missing),
             };
             match state {
                 Ok(ContentState::Ok { .. }) => self.report.contents_ok += 1,
-                Ok(ContentState::Shed) => self.report.contents_shed += 1,
-                Ok(ContentState::Erased) => self.report.contents_erased += 1,
+                Ok(state @ (ContentState::Shed | ContentState::Erased)) => {
+                    let Some(record) = record else {
+                        return self.stop(epoch, row.seq, format!("content {name} is gone without a record"));
+                    };
+                    self.gone(record, epoch, row.seq, trail::content_leaf(&row.id, &name, &kept));
+                    match state {
+                        ContentState::Shed => self.report.contents_shed += 1,
+                        _ => self.report.contents_erased += 1,
+                    }
+                }
                 Ok(ContentState::Missing) => {
                     return self.stop(epoch, row.seq, format!("content {name} is missing"));
                 }
@@ -315,7 +446,8 @@ impl Walk<'_> {
             }
         }
         let stray: u64 = conn.query_row(
-            "SELECT count(*) FROM contents WHERE NOT EXISTS (SELECT 1 FROM events WHERE id = contents.event)",
+            "SELECT count(*) FROM contents WHERE NOT EXISTS (SELECT 1 FROM events WHERE id = contents.event)
+             AND NOT (event = '' AND state <> 'ok' AND trimmed IS NOT NULL AND sealed IS NULL)",
             [],
             |row| row.get(0),
         )?;

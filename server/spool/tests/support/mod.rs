@@ -29,14 +29,25 @@ pub fn event(n: u64) -> Append {
     Append { event: event.to_bytes(), class: Class::Normal, contents: Vec::new(), if_told: None }
 }
 
+/// Makes the `n`th event of a type that tells nothing of the trail itself.
+pub fn light(n: u64) -> Append {
+    let json = event(n).event.as_str().replace("trail.gap.v1", "test.light.v1");
+    Append { event: countersign_event::EventBytes::parse(json.as_bytes()).unwrap(), ..event(n) }
+}
+
 pub fn with_class(append: Append, class: Class) -> Append {
     Append { class, ..append }
 }
 
 /// Makes the `n`th event with one text, committed to as a producer does.
 pub fn event_with_content(n: u64, text: &str) -> Append {
+    event_with_text(n, text, KeepReason::Always)
+}
+
+/// The same with another reason why the text was kept.
+pub fn event_with_text(n: u64, text: &str, reason: KeepReason) -> Append {
     let salt = vec![n as u8; 16];
-    let content = NewContent::new(ContentName::Output, text.to_owned(), text, salt, KeepReason::Always, "default");
+    let content = NewContent::new(ContentName::Output, text.to_owned(), text, salt, reason, "default");
     let plain = event(n);
     let slot = serde_json::to_string(&ContentSlot::Kept(content.commitment.clone())).unwrap();
     // No payload that is as short as a gap has contents; a type of a later version may.
@@ -57,6 +68,19 @@ pub fn tamper(state: &Path, sql: &str) {
 /// Asks one thing of the file behind the crate's back.
 pub fn ask<T: rusqlite::types::FromSql>(state: &Path, sql: &str) -> T {
     rusqlite::Connection::open(state.join("spool.db")).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+/// Makes a text of so many bytes that no compression makes smaller.
+pub fn noise(n: u64, bytes: usize) -> String {
+    let mut state = n.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        // Printable, all 94 of them.
+        char::from(b'!' + (state >> 33) as u8 % 94)
+    };
+    (0..bytes).map(|_| next()).collect()
 }
 
 /// Writes a line for the parent process.
