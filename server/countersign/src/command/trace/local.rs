@@ -82,8 +82,9 @@ pub(super) fn resolve(state: &Path, asked: &Asked) -> Result<Option<Resolved>, F
 }
 
 fn spans(snapshot: &Snapshot) -> Option<(String, Spans)> {
-    let spans = Spans::from_json(&snapshot.spans_json, snapshot.text.len()).ok()?;
-    Some((snapshot.text.clone(), spans))
+    let text = String::from_utf8(snapshot.text.clone()?).ok()?;
+    let spans = Spans::from_json(snapshot.spans_json.as_deref()?, text.len()).ok()?;
+    Some((text, spans))
 }
 
 fn by_line(text: &str, spans: &Spans, asked: &Asked) -> Result<Resolved, Failure> {
