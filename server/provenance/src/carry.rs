@@ -9,9 +9,23 @@ mod align;
 
 use std::ops::Range;
 
+use countersign_event::payload::edit::Hunk;
+
+use crate::attribution::Attribution;
 use crate::spans::{Origin, Spans};
 use crate::tokens;
 use align::{Keys, Lines, Pair};
+
+/// How much a known text can explain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// The text came from it: any aligned line counts, and the tokens of changed lines.
+    Strong,
+    /// It was there, and may have been brought back: a stash, an earlier version.
+    Stored,
+    /// Lines of it may have come from there: what vanished from other paths in the same step.
+    Weak,
+}
 
 /// A text whose writers are known.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +33,9 @@ pub struct Known<'a> {
     /// The text.
     pub text: &'a str,
     /// Who wrote it.
-    pub spans: &'a Spans,
+    pub attribution: &'a Attribution,
+    /// How much it can explain.
+    pub tier: Tier,
 }
 
 /// A changed line keeps the writers of its tokens from this share on; below, it is new.
@@ -28,46 +44,48 @@ const MIN_SHARED: f64 = 0.4;
 /// Above this many bytes a changed region is new as a whole.
 const MAX_HUNK: usize = 256 * 1024;
 
-/// Returns the writers of `text`. The first known text is the one it came from, where that is
-/// known: any line aligned with it counts. The others fill only what is left, and need more than a
-/// stray line. Known texts whose spans have another length are passed over.
-pub fn carry(known: &[Known<'_>], text: &str) -> Spans {
+/// Returns the writers of `text`, which `actor` made of the known texts: what none of them explains
+/// is the actor's. Known texts come the likeliest first; those whose attribution has another length
+/// are passed over. `hunks` is a tool's own word on which lines it replaced in the first of them.
+pub fn carry(known: &[Known<'_>], text: &str, actor: &Origin, hunks: Option<&[Hunk]>) -> Attribution {
+    let _ = hunks;
     let known: Vec<Known<'_>> =
-        known.iter().filter(|known| known.spans.len_bytes() == known.text.len()).copied().collect();
+        known.iter().filter(|known| known.attribution.covers(known.text.len())).copied().collect();
     if let Some(same) = known.iter().find(|known| known.text == text) {
-        return same.spans.clone();
+        return same.attribution.clone();
     }
     let mut keys = Keys::default();
     let new = Lines::of(text, &mut keys);
     let mut open = vec![true; new.len()];
     let mut pieces: Vec<(Range<usize>, Origin)> = Vec::new();
-    for (tier, known) in known.iter().enumerate() {
+    for known in &known {
         if !open.contains(&true) {
             break;
         }
+        let is_strong = known.tier == Tier::Strong;
         let old = Lines::of(known.text, &mut keys);
         let mut pairs = align::align(&old, &new);
-        if tier > 0 {
+        if !is_strong {
             pairs = align::strong_runs(&new, &pairs, &open);
         }
-        let mut source = Source { known: *known, old: &old, new: &new, text, pieces: &mut pieces };
+        let mut source = Source { known: *known, old: &old, new: &new, text, actor, pieces: &mut pieces };
         for pair in pairs.iter().filter(|pair| open[pair.new]) {
             source.take_line(*pair);
         }
-        if tier == 0 {
+        if is_strong && open.iter().all(|open| *open) {
             source.take_tokens(&pairs);
         }
         for pair in &pairs {
             open[pair.new] = false;
         }
-        if tier == 0 {
+        if is_strong {
             // Lines whose tokens were found need no weaker explanation.
             for (range, _) in &pieces {
                 open[new.at(range.start)] = false;
             }
         }
     }
-    assemble(pieces, text.len())
+    Attribution::of_origins(text, assemble(pieces, text.len(), actor))
 }
 
 /// One known text on its way into the new one.
@@ -76,6 +94,7 @@ struct Source<'a, 'p> {
     old: &'a Lines<'a>,
     new: &'a Lines<'a>,
     text: &'a str,
+    actor: &'a Origin,
     pieces: &'p mut Vec<(Range<usize>, Origin)>,
 }
 
@@ -83,7 +102,7 @@ impl Source<'_, '_> {
     fn take_line(&mut self, pair: Pair) {
         let (from, to) = (self.old.range(pair.old), self.new.range(pair.new));
         if self.known.text[from.clone()] == self.text[to.clone()] {
-            for (span, origin) in self.known.spans.within(from.clone()) {
+            for (span, origin) in self.known.attribution.origins.within(from.clone()) {
                 let at = to.start + (span.start - from.start);
                 self.pieces.push((at..at + span.len(), origin.clone()));
             }
@@ -94,7 +113,7 @@ impl Source<'_, '_> {
         let origins: Vec<Option<Origin>> = old.iter().map(|t| self.writer(from.start + t.start)).collect();
         if new.is_empty() {
             // A blank line with other blanks.
-            let origin = self.writer(from.start).unwrap_or(Origin::Unknown);
+            let origin = self.writer(from.start).unwrap_or_else(|| self.actor.clone());
             self.pieces.push((to, origin));
         } else {
             self.give(to, &new, &origins);
@@ -168,27 +187,27 @@ impl Source<'_, '_> {
         for (i, token) in tokens.iter().enumerate() {
             let is_last = i + 1 == tokens.len();
             let end = if is_last { line.end } else { line.start + token.end };
-            let origin = origins.get(i).cloned().flatten().unwrap_or(Origin::Unknown);
+            let origin = origins.get(i).cloned().flatten().unwrap_or_else(|| self.actor.clone());
             self.pieces.push((at..end, origin));
             at = end;
         }
     }
 
     fn writer(&self, byte: usize) -> Option<Origin> {
-        self.known.spans.at(byte).cloned()
+        self.known.attribution.origins.at(byte).cloned()
     }
 }
 
-fn assemble(mut pieces: Vec<(Range<usize>, Origin)>, len: usize) -> Spans {
+fn assemble(mut pieces: Vec<(Range<usize>, Origin)>, len: usize, actor: &Origin) -> Spans {
     pieces.sort_by_key(|(range, _)| range.start);
     let mut spans = Spans::default();
     for (range, origin) in pieces {
         let at = spans.len_bytes();
         debug_assert!(range.start >= at, "a byte is given once");
-        spans.push(range.start.saturating_sub(at), Origin::Unknown);
+        spans.push(range.start.saturating_sub(at), actor.clone());
         spans.push(range.end - range.start, origin);
     }
-    spans.push(len - spans.len_bytes(), Origin::Unknown);
+    spans.push(len - spans.len_bytes(), actor.clone());
     spans
 }
 
