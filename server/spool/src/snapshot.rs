@@ -111,6 +111,9 @@ pub struct GitState {
     /// Bytes of HEAD's reflog.
     #[serde(default)]
     pub reflog_len: u64,
+    /// What they said at the end of a call during which git ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Box<GitState>>,
     /// What a later version noted.
     #[serde(flatten)]
     pub more: BTreeMap<String, serde_json::Value>,
