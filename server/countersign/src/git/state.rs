@@ -94,12 +94,14 @@ impl Layout {
     }
 }
 
-/// Returns an absolute path with the links of its directory resolved and its own name kept: a symbolic
-/// link is a file of its own.
+/// Returns an absolute path with the links of its directory resolved, as far as that exists, and its own
+/// name kept: a symbolic link is a file of its own.
 pub(crate) fn real(file: &Path) -> PathBuf {
-    match (file.parent().and_then(|dir| dir.canonicalize().ok()), file.file_name()) {
-        (Some(dir), Some(name)) => dir.join(name),
-        _ => file.to_owned(),
+    let mut dirs = file.ancestors().skip(1);
+    let found = dirs.find_map(|dir| Some((dir, dir.canonicalize().ok()?)));
+    match found.and_then(|(dir, real)| Some(real.join(file.strip_prefix(dir).ok()?))) {
+        Some(real) => real,
+        None => file.to_owned(),
     }
 }
 

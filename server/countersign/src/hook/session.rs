@@ -15,8 +15,8 @@ use countersign_spool::{Kind, Reader, Snapshot};
 use serde_json::{Value, json};
 use tower_lsp::ls_types::Uri;
 
-use super::observe;
 use super::decode::{Answer, Call, Client, Edit, End, Heard, Said, Step, Touches};
+use super::observe;
 use super::store::{Mark, Marks, Memory, Open, Store};
 use super::text::{Content, changed};
 use super::transcript::{CALL_BYTES_MAX, TURN_BYTES_MAX, lines};
@@ -84,6 +84,7 @@ impl Session<'_> {
             Step::Asked { call, question } => self.asked(&call, question.as_deref())?,
             Step::Answered { question, answer } => self.answered(&question, answer)?,
             Step::Ended { call, end, edits, decision } => self.ended(&call, end, edits, decision),
+            Step::Typed { files, buffers } => self.typed(&files, &buffers),
             Step::NotFollowed(what) => self.not_followed(what),
             Step::Rested => self.settle(Settle::Turn),
             Step::Idle => self.settle(Settle::Session),
@@ -111,6 +112,19 @@ impl Session<'_> {
         });
         self.record(payload, Vec::new(), 0, None);
         self.store.forget_old();
+    }
+
+    /// Keeps files as a person left them: an editor's word for what is new in them.
+    fn typed(&mut self, files: &[PathBuf], buffers: &[(PathBuf, String)]) {
+        for file in files {
+            let path = self.absolute(file);
+            let buffer = buffers.iter().find(|(buffer, _)| self.absolute(buffer) == path);
+            let content = match buffer {
+                Some((_, text)) => Content::told(text, &Content::read(&path)),
+                None => Content::read(&path),
+            };
+            self.done.seen.extend(observe::look(&path, Kind::Human, &content, self.now));
+        }
     }
 
     fn not_followed(&mut self, what: &str) {

@@ -104,6 +104,8 @@ pub struct Entry {
     pub new: Arc<str>,
     /// A `git commit` without more: not an amendment, no part of a rebase.
     pub is_plain_commit: bool,
+    /// The commit was made here and then, not fetched, checked out or returned to.
+    pub is_made: bool,
 }
 
 /// Where texts come from when they are asked for.

@@ -3,7 +3,7 @@
 //! A commit is born with the first thing that was seen after it: an observation that names it or a
 //! descendant, or whose reflog reaches past its entry. Parents are born no later than their children.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::facts::{Commit, Entry, Moment, Seen};
@@ -36,7 +36,7 @@ pub(super) struct Order {
     /// The commit that an amended one replaced.
     pub(super) amended: HashMap<Arc<str>, Arc<str>>,
     /// Commits that a plain `git commit` made.
-    pub(super) plain: std::collections::HashSet<Arc<str>>,
+    pub(super) plain: HashSet<Arc<str>>,
 }
 
 impl Order {
@@ -58,6 +58,7 @@ impl Order {
         for list in order.entries.values_mut() {
             list.sort_by_key(|entry| entry.end);
         }
+        let mut births: Vec<(i64, Arc<str>)> = dates(seen, commits, order.entries.values().flatten());
         // How far each reflog has been looked at: every entry is born once.
         let mut done: HashMap<&Arc<str>, u64> = HashMap::new();
         for it in seen {
@@ -72,9 +73,11 @@ impl Order {
             if it.until.is_some() {
                 named.extend(order.old_news(it, commits));
             }
-            for commit in named {
-                order.bear(commit, it.seq, commits);
-            }
+            births.extend(named.into_iter().map(|commit| (it.seq, commit)));
+        }
+        births.sort();
+        for (seq, commit) in births {
+            order.bear(commit, seq, commits);
         }
         order
     }
@@ -127,6 +130,29 @@ impl Order {
             Some(rank) => Key { seq: self.births.get(id).copied().unwrap_or(i64::MAX), is_seen: false, rank: *rank },
         }
     }
+}
+
+/// A commit that was not made here may be older than the first time anything here names it: it is no
+/// younger than its committer's date says. The date takes away candidates and never adds one.
+fn dates<'a>(
+    seen: &[Seen],
+    commits: &HashMap<Arc<str>, Commit>,
+    entries: impl Iterator<Item = &'a Entry>,
+) -> Vec<(i64, Arc<str>)> {
+    let made: HashSet<&Arc<str>> = entries.filter(|entry| entry.is_made).map(|entry| &entry.new).collect();
+    let mut later: Vec<(i64, i64)> = seen.iter().map(|it| (it.time_ms.div_euclid(1000), it.seq)).collect();
+    later.sort();
+    // From each moment on, the least number of what was seen.
+    let mut least = i64::MAX;
+    for it in later.iter_mut().rev() {
+        least = least.min(it.1);
+        it.1 = least;
+    }
+    let of = |commit: &&Commit| {
+        let at = later.partition_point(|(time, _)| *time <= commit.time);
+        later.get(at).map(|(_, seq)| (*seq, Arc::clone(&commit.id)))
+    };
+    commits.values().filter(|commit| !made.contains(&commit.id)).filter_map(|commit| of(&commit)).collect()
 }
 
 /// Numbers commits so that parents come before children, and otherwise the earlier date.
