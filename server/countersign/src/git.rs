@@ -8,6 +8,7 @@ pub(crate) mod attribute;
 pub(crate) mod blame;
 pub(crate) mod graph;
 pub(crate) mod objects;
+pub(crate) mod settle;
 pub(crate) mod state;
 
 use std::collections::HashMap;
