@@ -1,6 +1,6 @@
 //! The language server as an editor has it: a process at the other end of two pipes.
 
-mod client;
+pub(crate) mod client;
 
 use std::process::{Command, Stdio};
 

@@ -3,6 +3,8 @@
 //! Only the `git` binary answers, with optional locks off, so that no command of the user's ever
 //! waits for ours. Nothing here runs on the path of a keystroke.
 
+pub(crate) mod hooks;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -16,7 +16,7 @@ mod opencode;
 mod patch;
 mod session;
 mod store;
-mod sys;
+pub(crate) mod sys;
 mod text;
 mod transcript;
 mod tree;

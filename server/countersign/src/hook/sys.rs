@@ -9,16 +9,16 @@ use imp::Waitable;
 
 /// Until when this process may work.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Deadline(Instant);
+pub(crate) struct Deadline(Instant);
 
 impl Deadline {
     /// Starts the clock.
-    pub(super) fn after(time: Duration) -> Deadline {
+    pub(crate) fn after(time: Duration) -> Deadline {
         Deadline(Instant::now() + time)
     }
 
     /// Returns the time that is left.
-    pub(super) fn left(self) -> Duration {
+    pub(crate) fn left(self) -> Duration {
         self.0.saturating_duration_since(Instant::now())
     }
 }
@@ -44,7 +44,7 @@ pub(super) fn read_all(mut from: impl Read + Waitable, limit: usize, deadline: D
 
 /// Asks git and returns its whole output. `None` where it refuses, or is not done in time: then it is
 /// ended, so that nothing of ours stays behind.
-pub(super) fn git(dir: &Path, args: &[&str], input: &[u8], deadline: Deadline) -> Option<Vec<u8>> {
+pub(crate) fn git(dir: &Path, args: &[&str], input: &[u8], deadline: Deadline) -> Option<Vec<u8>> {
     let mut child = Command::new("git")
         .arg("-C")
         .arg(dir)
