@@ -1,5 +1,6 @@
 //! One file a subcommand: reads, asks, prints. Nothing here decides what is recorded.
 
+pub(crate) mod blame;
 pub(crate) mod collect;
 pub(crate) mod config;
 pub(crate) mod demo;

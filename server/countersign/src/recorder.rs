@@ -22,7 +22,7 @@ use countersign_event::secret::Detector;
 use countersign_event::{Absent, Event, EventBytes, Fact, How, Payload, Timestamp, digest};
 use countersign_provenance::spans::Spans;
 use countersign_provenance::text::Text;
-use countersign_spool::{Append, Class, Device, Snapshot, Writer};
+use countersign_spool::{Append, Class, Device, Kind, Snapshot, Writer};
 use tower_lsp::ls_types::Uri;
 use uuid::Uuid;
 
@@ -288,17 +288,13 @@ impl Worker {
         if self.complete.is_paused() || self.complete.policy(root.as_deref()).off {
             return;
         }
-        let repository_path = match (&file, &root) {
-            (Some(file), Some(root)) => file.strip_prefix(root).ok().map(with_slashes),
-            _ => None,
-        };
-        self.writer.enqueue_snapshot(Snapshot {
-            path: snapshot_path(&saved.uri),
-            repository_path,
-            text: saved.text.to_string(),
-            spans_json: saved.spans.to_json(),
-            time: saved.at,
-        });
+        let text = saved.text.to_string().into_bytes();
+        let mut it = Snapshot::of(snapshot_path(&saved.uri), Kind::Saved, Some(text), saved.at);
+        it.spans_json = Some(saved.spans.to_json());
+        if let Some(file) = &file {
+            it = git::state::placed(it, file);
+        }
+        self.writer.enqueue_snapshot(it);
     }
 }
 
