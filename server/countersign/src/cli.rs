@@ -41,6 +41,9 @@ enum Command {
     Trace(TraceArgs),
     /// Who wrote each line of a file: a person, an AI, both, or nobody knows
     Blame(BlameArgs),
+    /// Bring a repository's attributions up to date with what git did
+    #[command(hide = true)]
+    Settle(SettleArgs),
     /// Send what waits in the spool to the collector
     Replay(ReplayArgs),
     /// Receive trails, keep them, answer questions
@@ -222,6 +225,14 @@ pub(crate) struct BlameArgs {
     pub(crate) git_dir: Option<PathBuf>,
 }
 
+/// Arguments of `settle`.
+#[derive(Debug, Args)]
+pub(crate) struct SettleArgs {
+    /// A directory of the repository; else the current one
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+}
+
 /// Arguments of `replay`.
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
@@ -381,6 +392,7 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Verify(args) => command::verify::run(args, &shell),
         Command::Trace(args) => command::trace::run(args, &shell),
         Command::Blame(args) => command::blame::run(args, &shell),
+        Command::Settle(args) => command::settle::run(args, &shell),
         Command::Replay(args) => replay::run(args, &shell),
         Command::Collect(args) => command::collect::run(args),
         Command::Pause(args) => command::pause::pause(args, &shell),

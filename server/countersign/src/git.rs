@@ -9,6 +9,7 @@ pub(crate) mod blame;
 pub(crate) mod graph;
 pub(crate) mod hooks;
 pub(crate) mod objects;
+pub(crate) mod settle;
 pub(crate) mod state;
 
 use std::collections::HashMap;

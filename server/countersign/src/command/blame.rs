@@ -10,6 +10,7 @@ use super::trace::place::split;
 use crate::cli::BlameArgs;
 use crate::error::Failure;
 use crate::git::blame::{Asked, Blame, BlameError, blame};
+use crate::git::settle::settle;
 use crate::shell::Shell;
 
 /// Runs `countersign blame`.
@@ -39,6 +40,12 @@ pub(crate) fn find(args: &BlameArgs, shell: &Shell) -> Result<Blame, Failure> {
         rev: args.rev.clone(),
         git_dir: args.git_dir.clone(),
     };
+    // Correct without it: it makes the next answer quick.
+    if let Some(layout) = asked.layout()
+        && let Err(error) = settle(shell, &layout)
+    {
+        tracing::warn!(error = &error as &dyn std::error::Error, "git's part can't be settled now");
+    }
     let reader = match Reader::open(&shell.paths.state) {
         Ok(reader) => Some(reader),
         Err(SpoolError::Missing { .. }) => None,

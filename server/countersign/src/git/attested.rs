@@ -6,7 +6,7 @@ use countersign_event::payload::Payload;
 use countersign_event::payload::commit::{Attested, AttestedFile, AttestedSpan};
 use countersign_provenance::attribution::Attribution;
 use countersign_provenance::spans::{ContributionId, Origin, Spans};
-use countersign_spool::Reader;
+use countersign_spool::{Reader, SpoolError};
 
 use super::state::git_blob_sha256;
 
@@ -65,6 +65,14 @@ pub(crate) fn attribution(file: &AttestedFile, text: &str) -> Option<Attribution
         return Some(Attribution::of_origins(text, origins));
     }
     Some(Attribution { origins, writers: read(&file.writers)? })
+}
+
+/// Says whether a commit was attested on this device.
+pub(crate) fn is_there(reader: &Reader, commit: &str) -> Result<bool, SpoolError> {
+    let is_it = |stored: &countersign_spool::Stored| {
+        stored.bytes.header().is_ok_and(|header| header.event_type == "dev.countersign.commit.attested.v1")
+    };
+    Ok(reader.by_subject(commit)?.iter().any(is_it))
 }
 
 /// Returns what was attested of a path in a commit, if its blob is this text.

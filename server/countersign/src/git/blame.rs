@@ -101,6 +101,16 @@ pub(crate) struct Asked {
     pub(crate) git_dir: Option<PathBuf>,
 }
 
+impl Asked {
+    /// Returns the repository of the file, if it is in one.
+    pub(crate) fn layout(&self) -> Option<Layout> {
+        match &self.git_dir {
+            Some(dir) => repository(dir),
+            None => self.file.parent().and_then(super::root_of).and_then(|root| Layout::of_root(&root)),
+        }
+    }
+}
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BlameError {
@@ -130,10 +140,10 @@ pub(crate) enum BlameError {
 /// Answers. Without a reader nothing was ever recorded on this device.
 pub(crate) fn blame(reader: Option<&Reader>, asked: &Asked) -> Result<Blame, BlameError> {
     let shown = asked.file.display().to_string();
-    let layout = match &asked.git_dir {
-        Some(dir) => Some(repository(dir).ok_or_else(|| BlameError::NoRepository(dir.display().to_string()))?),
-        None => asked.file.parent().and_then(super::root_of).and_then(|root| Layout::of_root(&root)),
-    };
+    let layout = asked.layout();
+    if let (None, Some(dir)) = (&layout, &asked.git_dir) {
+        return Err(BlameError::NoRepository(dir.display().to_string()));
+    }
     let file = super::state::real(&asked.file);
     let path = match (&layout, &asked.git_dir) {
         (Some(_), Some(_)) if asked.file.is_relative() => Some(asked.file.to_string_lossy().replace('\\', "/")),
@@ -219,11 +229,9 @@ pub(crate) fn blame(reader: Option<&Reader>, asked: &Asked) -> Result<Blame, Bla
 
 /// Takes `--git-dir`: a git directory, or a work tree.
 fn repository(dir: &Path) -> Option<Layout> {
-    if dir.join("HEAD").is_file() && dir.join("objects").is_dir() {
-        let inside = dir.file_name().is_some_and(|name| name == ".git");
-        return Layout::of_git_dir(dir, dir.parent().filter(|_| inside));
-    }
-    Layout::of_root(dir).or_else(|| dir.join("HEAD").is_file().then(|| Layout::of_git_dir(dir, None)).flatten())
+    let inside = dir.file_name().is_some_and(|name| name == ".git");
+    let root = if inside { dir.parent()? } else { dir };
+    Layout::of_root(root).or_else(|| Layout::of_bare(dir))
 }
 
 enum Read {

@@ -48,6 +48,11 @@ impl Layout {
         Some(Layout { worktree, git_dir, common_dir })
     }
 
+    /// Takes a directory for a bare repository, if it looks like one.
+    pub(crate) fn of_bare(dir: &Path) -> Option<Layout> {
+        (dir.join("HEAD").is_file() && dir.join("objects").is_dir()).then(|| Layout::of_git_dir(dir, None)).flatten()
+    }
+
     /// Reads what the small files say now.
     pub(crate) fn state(&self) -> GitState {
         let own = |name: &str| oid(small(&self.git_dir.join(name))?.lines().next()?);

@@ -92,6 +92,11 @@ impl<S: Source> History<S> {
         commits.into_iter().map(of).collect()
     }
 
+    /// Returns a commit's parents.
+    pub fn parents(&self, commit: &str) -> Vec<Arc<str>> {
+        self.past.commits.get(commit).map(|commit| commit.parents.clone()).unwrap_or_default()
+    }
+
     /// Says whether an AI's edit was seen from both sides, so that its lines are its own for sure.
     pub fn is_inferred(&self, contribution: &str) -> bool {
         let edits = self.past.seen.iter().enumerate();
