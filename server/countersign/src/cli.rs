@@ -217,6 +217,9 @@ pub(crate) struct BlameArgs {
     /// One JSON object
     #[arg(long)]
     pub(crate) json: bool,
+    /// What `git blame --porcelain` prints, with headers of our own
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) porcelain: bool,
     /// The file as it is in this revision
     #[arg(long)]
     pub(crate) rev: Option<String>,

@@ -7,6 +7,7 @@
 mod place;
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use countersign_event::payload::commit::RefMoved;
@@ -70,6 +71,8 @@ fn hook(args: &GitArgs) -> Result<(), String> {
         return Ok(()); // both are told elsewhere, once
     }
     let Some(stands) = place.stands(deadline) else { return Ok(()) }; // no commit yet: nothing has moved
+    // First: whether the move can be noted is nothing to wait for.
+    start_settle();
     let moved = RefMoved {
         how: How::Observed,
         repository: place.repository(&state, deadline),
@@ -81,6 +84,24 @@ fn hook(args: &GitArgs) -> Result<(), String> {
     };
     let record = Record::light(now(), moved.reference.clone(), Payload::RefMoved(moved));
     append(&state, &mut complete, record, root.as_deref())
+}
+
+/// Starts `countersign settle` here and does not wait for it: it lives on when git and its terminal end.
+fn start_settle() {
+    let mut command = match std::env::current_exe() {
+        Ok(program) => Command::new(program),
+        Err(error) => return tracing::warn!(%error, "settle could not be started"),
+    };
+    // What git said about this commit is not for the git that settle runs.
+    for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
+        command.env_remove(name);
+    }
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let started = command.arg("settle").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    if let Err(error) = started {
+        tracing::warn!(%error, "settle could not be started");
+    }
 }
 
 fn append(state: &Path, complete: &mut Complete, record: Record, root: Option<&Path>) -> Result<(), String> {

@@ -36,7 +36,8 @@ pub(super) fn write(out: &mut impl Write, blame: &Blame, told: &[u8], paint: Pai
 
 /// Whose line it is: tool and model, or the name git has for whoever committed it.
 fn name(line: &BlameLine, told: &Told<'_>) -> String {
-    let known: Vec<String> = [&line.facts.tool, &line.facts.model].into_iter().flatten().map(|it| printable(it)).collect();
+    let known: Vec<String> =
+        [&line.facts.tool, &line.facts.model].into_iter().flatten().map(|it| printable(it)).collect();
     let person = || told.of_commit(line.commit.as_deref()?, "author").map(|name| printable(&name));
     let name = match line.author {
         "human" => person().unwrap_or_default(),
@@ -70,12 +71,22 @@ mod tests {
 
     #[test]
     fn a_line_each_with_commit_author_day_number_and_text() {
-        expect_test::expect![[""]].assert_eq(&written(&[1, 2, 3, 4], &git_said(), Paint::plain()));
+        expect_test::expect![[r#"
+            e84218c7 (ai      claude-code exact-model-1� 2026-11-21 1) def area(w, h):
+            e84218c7 (mixed   claude-code exact-model-1� 2026-11-21 2)     return 2 * w * h
+            -        (human                                         3) x = 1
+            -        (unknown                                       4) y = 2
+        "#]]
+        .assert_eq(&written(&[1, 2, 3, 4], &git_said(), Paint::plain()));
     }
 
     #[test]
     fn without_git_there_are_authors_all_the_same() {
-        expect_test::expect![[""]].assert_eq(&written(&[2, 3], b"", Paint::plain()));
+        expect_test::expect![[r#"
+            e84218c7 (mixed   claude-code exact-model-1�            2)     return 2 * w * h
+            -        (human                                         3) x = 1
+        "#]]
+        .assert_eq(&written(&[2, 3], b"", Paint::plain()));
     }
 
     #[test]

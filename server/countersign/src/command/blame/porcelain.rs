@@ -50,15 +50,15 @@ fn push(out: &mut Vec<u8>, line: &[u8]) {
 /// asked for are left out.
 fn placed<'a, 'b>(told: &'b Told<'a>, blame: &Blame) -> Vec<(&'b Entry<'a>, Range<usize>)> {
     let mut placed = Vec::new();
-    let (mut number, mut at) = (1, 0);
+    let (mut more_of_ours, mut at) = (0, 0);
     for entry in &told.entries {
         let text = entry.text.strip_suffix(b"\r").unwrap_or(entry.text);
         let count = 1 + text.iter().filter(|byte| **byte == b'\r').count();
-        let start = at;
-        while blame.lines.get(at).is_some_and(|line| line.line < number + count) {
+        let (start, end) = (at, entry.here + more_of_ours + count);
+        while blame.lines.get(at).is_some_and(|line| line.line < end) {
             at += 1;
         }
-        number += count;
+        more_of_ours += count - 1;
         if at > start {
             placed.push((entry, start..at));
         }
@@ -134,7 +134,57 @@ mod tests {
     #[test]
     fn gits_own_lines_stay_and_ours_stand_between_them_and_the_text() {
         let printed = String::from_utf8(write(&blame(&[1, 2, 3]), &git_said(), Timestamp::from_millis(0))).unwrap();
-        expect_test::expect![[""]].assert_eq(&printed);
+        expect_test::expect![[r#"
+            e84218c72660d98ec9ecf92680356a43d7f800ce 1 1 2
+            author Dev
+            author-mail <dev@example.org>
+            author-time 1795217882
+            author-tz +0200
+            committer Dev
+            committer-mail <dev@example.org>
+            committer-time 1795217882
+            committer-tz +0200
+            summary first
+            boundary
+            filename f.py
+            countersign-author ai
+            countersign-last-writer ai
+            countersign-share 1.000
+            countersign-how observed
+            countersign-tool claude-code
+            countersign-model exact-model-1�
+            countersign-session s1
+            countersign-contribution c1 1.000
+            	def area(w, h):
+            e84218c72660d98ec9ecf92680356a43d7f800ce 2 2
+            countersign-author mixed
+            countersign-last-writer human
+            countersign-share 0.800
+            countersign-how observed
+            countersign-tool claude-code
+            countersign-model exact-model-1�
+            countersign-session s1
+            countersign-contribution c1 0.800
+            	    return 2 * w * h
+            0000000000000000000000000000000000000000 3 3 1
+            author Not Committed Yet
+            author-mail <not.committed.yet>
+            author-time 1795217999
+            author-tz +0200
+            committer Not Committed Yet
+            committer-mail <not.committed.yet>
+            committer-time 1795217999
+            committer-tz +0200
+            summary Version of f.py from f.py
+            previous e84218c72660d98ec9ecf92680356a43d7f800ce f.py
+            filename f.py
+            countersign-author human
+            countersign-last-writer human
+            countersign-share 1.000
+            countersign-how observed
+            	x = 1
+        "#]]
+        .assert_eq(&printed);
         let without: String =
             printed.lines().filter(|line| !line.starts_with("countersign-")).map(|line| format!("{line}\n")).collect();
         assert_eq!(without.as_bytes(), git_said());
@@ -143,13 +193,60 @@ mod tests {
     #[test]
     fn some_lines_alone_have_the_headers_of_their_commits_and_groups_of_their_own_size() {
         let printed = String::from_utf8(write(&blame(&[3]), &git_said(), Timestamp::from_millis(0))).unwrap();
-        expect_test::expect![[""]].assert_eq(&printed);
+        expect_test::expect![[r#"
+            0000000000000000000000000000000000000000 3 3 1
+            author Not Committed Yet
+            author-mail <not.committed.yet>
+            author-time 1795217999
+            author-tz +0200
+            committer Not Committed Yet
+            committer-mail <not.committed.yet>
+            committer-time 1795217999
+            committer-tz +0200
+            summary Version of f.py from f.py
+            previous e84218c72660d98ec9ecf92680356a43d7f800ce f.py
+            filename f.py
+            countersign-author human
+            countersign-last-writer human
+            countersign-share 1.000
+            countersign-how observed
+            	x = 1
+        "#]]
+        .assert_eq(&printed);
     }
 
     #[test]
     fn a_file_that_git_does_not_know_is_not_committed_yet() {
         let printed = String::from_utf8(write(&blame(&[2, 3]), b"", Timestamp::from_millis(86_400_000))).unwrap();
-        expect_test::expect![[""]].assert_eq(&printed);
+        expect_test::expect![[r#"
+            0000000000000000000000000000000000000000 2 2 2
+            author Not Committed Yet
+            author-mail <not.committed.yet>
+            author-time 86400
+            author-tz +0000
+            committer Not Committed Yet
+            committer-mail <not.committed.yet>
+            committer-time 86400
+            committer-tz +0000
+            summary Version of f.py from f.py
+            filename f.py
+            countersign-author mixed
+            countersign-last-writer human
+            countersign-share 0.800
+            countersign-how observed
+            countersign-tool claude-code
+            countersign-model exact-model-1�
+            countersign-session s1
+            countersign-contribution c1 0.800
+            	    return 2 * w * h
+            0000000000000000000000000000000000000000 3 3
+            countersign-author human
+            countersign-last-writer human
+            countersign-share 1.000
+            countersign-how observed
+            	x = 1
+        "#]]
+        .assert_eq(&printed);
     }
 
     #[test]
