@@ -17,4 +17,5 @@ mod setup;
 mod soak;
 mod status;
 mod support;
+mod tiers;
 mod wire;

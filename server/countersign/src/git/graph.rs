@@ -78,7 +78,7 @@ fn add_changes(objects: &Objects, commits: &mut [Commit], text: &mut dyn FnMut(&
         let first: Arc<str> = fields.next()?.into();
         let is_renamed = status.starts_with('R') || status.starts_with('C');
         let path = if is_renamed { fields.next()?.into() } else { Arc::clone(&first) };
-        let Some((at, parent)) = current else { return None };
+        let (at, parent) = current?;
         let is_submodule = *mode == "160000" || meta[0] == "160000";
         let mut id = |oid: &str| (!oid.bytes().all(|byte| byte == b'0') && !is_submodule).then(|| text(oid));
         let (old, new) = (id(old), id(new));

@@ -77,7 +77,7 @@ pub(crate) fn settle(shell: &Shell, layout: &Layout) -> Result<Settled, SpoolErr
     let mut spool = Spool::open_within(state, LOCK_WAIT)?;
     let mut complete = Complete::new(shell.clone(), Device::load_or_create(state)?);
     let root = (layout.worktree != layout.git_dir).then_some(layout.worktree.as_path());
-    if complete.is_paused() || complete.policy(root).off {
+    if complete.is_paused(root) || complete.policy(root).off {
         return Ok(Settled::default());
     }
     // What waits in the inbox was seen earlier than it comes in.

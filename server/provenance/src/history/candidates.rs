@@ -28,6 +28,9 @@ pub(super) struct Now {
     pub(super) gone: Vec<Arc<str>>,
 }
 
+/// A commit, and a path it changed.
+type Version = (Arc<str>, Arc<str>);
+
 /// Nodes of one strength, tried together.
 pub(super) type Group = Vec<(Node, Tier)>;
 
@@ -43,7 +46,7 @@ pub(super) struct Past {
     by_text: HashMap<TextId, Vec<usize>>,
     by_call: HashMap<Arc<str>, Vec<usize>>,
     by_head: HashMap<Arc<str>, Vec<usize>>,
-    versions: HashMap<TextId, Vec<(Arc<str>, Arc<str>)>>,
+    versions: HashMap<TextId, Vec<Version>>,
     changed: HashMap<Arc<str>, Vec<Arc<str>>>,
     authors: HashMap<Arc<str>, Vec<Arc<str>>>,
     lineage: HashMap<Arc<str>, Arc<[Arc<str>]>>,
@@ -194,7 +197,7 @@ impl Past {
             out.extend(head.map(|head| self.version(head, path)));
         }
         out.extend(elsewhere.into_iter().map(Node::Seen));
-        let mut versions: Vec<&(Arc<str>, Arc<str>)> = self.versions.get(&text).into_iter().flatten().collect();
+        let mut versions: Vec<&Version> = self.versions.get(&text).into_iter().flatten().collect();
         versions.retain(|(commit, at)| self.order.of_commit(commit) < key && lineage.contains(at));
         out.extend(versions.iter().rev().map(|(commit, path)| Node::Version(Arc::clone(commit), Arc::clone(path))));
         out.retain(|it| Some(it) != node);
