@@ -67,7 +67,7 @@ fn hook(args: &GitArgs) -> Result<(), String> {
     let state = shell.paths.state.clone();
     let device = Device::load_or_create(&state).map_err(|error| error.to_string())?;
     let mut complete = Complete::new(shell, device);
-    if complete.is_paused() || complete.policy(root.as_deref()).off {
+    if complete.is_paused(root.as_deref()) || complete.policy(root.as_deref()).off {
         return Ok(()); // both are told elsewhere, once
     }
     let Some(stands) = place.stands(deadline) else { return Ok(()) }; // no commit yet: nothing has moved
@@ -105,8 +105,12 @@ fn start_settle() {
 }
 
 fn append(state: &Path, complete: &mut Complete, record: Record, root: Option<&Path>) -> Result<(), String> {
-    let Some(append) = complete.complete(record, root) else { return Ok(()) };
-    match append_once(state, &[append], LOCK_WAIT) {
+    let mut appends = complete.ends_of_pauses();
+    appends.extend(complete.complete(record, root));
+    if appends.is_empty() {
+        return Ok(());
+    }
+    match append_once(state, &appends, LOCK_WAIT) {
         Ok(_) => Ok(()),
         Err(error) => Err(format!("that a reference moved is not recorded: {error}")),
     }
