@@ -41,7 +41,7 @@ impl Repositories {
 
     /// Takes over what somebody found out earlier about a repository; its HEAD is asked for now.
     pub(crate) fn remember(&mut self, root: PathBuf, id: Option<String>, email: Option<String>) {
-        let head = ask(&root, &["rev-parse", "--verify", "--quiet", "HEAD"]);
+        let head = head_of(&root);
         self.by_root.insert(root.clone(), Repository { root, id, head, email, head_read: Instant::now() });
     }
 
@@ -49,13 +49,13 @@ impl Repositories {
     pub(crate) fn of_root(&mut self, root: PathBuf) -> Option<&Repository> {
         let repository = self.by_root.entry(root.clone()).or_insert_with(|| Repository {
             id: identity(&root),
-            head: ask(&root, &["rev-parse", "--verify", "--quiet", "HEAD"]),
+            head: head_of(&root),
             email: ask(&root, &["config", "user.email"]),
             root,
             head_read: Instant::now(),
         });
         if repository.head_read.elapsed() > HEAD_FRESH {
-            repository.head = ask(&repository.root, &["rev-parse", "--verify", "--quiet", "HEAD"]);
+            repository.head = head_of(&repository.root);
             if repository.id.is_none() {
                 repository.id = identity(&repository.root);
             }
@@ -101,7 +101,35 @@ fn normalise_remote(url: &str) -> String {
     if host.is_empty() { path.to_owned() } else { format!("{host}/{path}") }
 }
 
+/// Returns HEAD's commit in a repository.
+pub(crate) fn head_of(root: &Path) -> Option<String> {
+    ask(root, &["rev-parse", "--verify", "--quiet", "HEAD"])
+}
+
+/// Returns a file's text in HEAD's commit; `None` where it is not there or no UTF-8.
+pub(crate) fn committed_text(root: &Path, path: &Path) -> Option<String> {
+    let name = format!("HEAD:./{}", path.to_str()?);
+    String::from_utf8(answer(root, &["cat-file", "blob", &name])?).ok()
+}
+
+/// Says when the files last changed that change whenever HEAD moves: cheap to compare, and no process.
+pub(crate) fn stamp(root: &Path) -> Vec<Option<std::time::SystemTime>> {
+    let dot_git = root.join(".git");
+    // In a linked work tree it is a file that names the directory.
+    let linked = std::fs::read_to_string(&dot_git).ok();
+    let named = linked.as_deref().and_then(|text| text.strip_prefix("gitdir:")).map(|dir| root.join(dir.trim()));
+    let dir = named.unwrap_or(dot_git);
+    let changed = |name: &str| std::fs::metadata(dir.join(name)).and_then(|it| it.modified()).ok();
+    ["HEAD", "logs/HEAD", "index"].map(changed).to_vec()
+}
+
 fn ask(dir: &Path, args: &[&str]) -> Option<String> {
+    let text = String::from_utf8(answer(dir, args)?).ok()?;
+    let text = text.trim_end();
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn answer(dir: &Path, args: &[&str]) -> Option<Vec<u8>> {
     let output = Command::new("git")
         .arg("-C")
         .arg(dir)
@@ -114,12 +142,7 @@ fn ask(dir: &Path, args: &[&str]) -> Option<String> {
         .stderr(Stdio::null())
         .output()
         .ok()?;
-    if !output.status.success() {
-        return None;
-    }
-    let text = String::from_utf8(output.stdout).ok()?;
-    let text = text.trim_end();
-    (!text.is_empty()).then(|| text.to_owned())
+    output.status.success().then_some(output.stdout)
 }
 
 #[cfg(test)]

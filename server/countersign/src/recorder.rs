@@ -20,7 +20,8 @@ use countersign_event::payload::{capture, trail};
 use countersign_event::redact::Redactor;
 use countersign_event::secret::Detector;
 use countersign_event::{Absent, Event, EventBytes, Fact, How, Payload, Timestamp, digest};
-use countersign_provenance::spans::Spans;
+use countersign_provenance::attribution::Attribution;
+use countersign_provenance::session::Retained;
 use countersign_provenance::text::Text;
 use countersign_spool::{Append, Class, Device, Snapshot, Writer};
 use tower_lsp::ls_types::Uri;
@@ -75,7 +76,21 @@ pub(crate) struct SavedText {
     /// Its text.
     pub(crate) text: Text,
     /// Who wrote its parts.
-    pub(crate) spans: Spans,
+    pub(crate) attribution: Attribution,
+    /// What a later session needs to measure its contributions.
+    pub(crate) retained: Vec<Retained>,
+}
+
+impl SavedText {
+    /// Writes the writers, and beside them, where only an editor of ours looks, the contributions.
+    fn spans_json(&self) -> String {
+        let mut json = self.attribution.to_json();
+        if let (false, Ok(retained)) = (self.retained.is_empty(), serde_json::to_string(&self.retained)) {
+            json.truncate(json.len() - 1);
+            json.push_str(&format!(r#","retained":{retained}}}"#));
+        }
+        json
+    }
 }
 
 /// A handle to this process's recorder. Cheap to clone.
@@ -296,7 +311,7 @@ impl Worker {
             path: snapshot_path(&saved.uri),
             repository_path,
             text: saved.text.to_string(),
-            spans_json: saved.spans.to_json(),
+            spans_json: saved.spans_json(),
             time: saved.at,
         });
     }

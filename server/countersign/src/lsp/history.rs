@@ -1,0 +1,306 @@
+//! The thread that finds out whose a text is that no editor of this session saw being written: a
+//! document as it was opened, or what came with a reload. It asks what is on record, and whether the
+//! text is what stands on the disk.
+//!
+//! It must never hold up the actor: a question comes with its text, and the answer goes into the
+//! mailbox when it is there. An agent's own record may come after the editor's reload, so a question
+//! is asked again while there is news.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use countersign_event::digest::text_id;
+use countersign_event::{Payload, Timestamp};
+use countersign_provenance::attribution::Attribution;
+use countersign_provenance::carry::{self, Known, Tier};
+use countersign_provenance::session::{Answer, Past, Retained};
+use countersign_provenance::spans::{ContributionId, Origin};
+use countersign_provenance::text::Text;
+use countersign_spool::{Reader, SpoolError};
+use serde::Deserialize;
+
+use super::commits::Commits;
+use super::event::Event;
+use super::mailbox::Mailbox;
+use crate::recorder::{file_of_uri, snapshot_path};
+use crate::shell::now;
+
+/// How long a question is asked again when there is news.
+const NEWS_WITHIN: Duration = Duration::from_secs(5);
+/// How often news are looked for while a question is open.
+const POLL: Duration = Duration::from_millis(25);
+/// An editor that writes its buffer says so. When it has not said so for this long and the disk holds
+/// the same text, somebody else wrote it.
+const OUTSIDE_AFTER: Duration = Duration::from_millis(500);
+/// Files larger than this are not read to compare them.
+const COMPARED_BYTES_MAX: u64 = 16 << 20;
+/// A contribution is new in this text while it is no older.
+const NEW_MS: i64 = 60_000;
+
+/// A text to find the writers of.
+pub(crate) struct Asked {
+    /// The document.
+    pub(crate) uri: String,
+    /// Which question it is.
+    pub(crate) question: u64,
+    /// The text.
+    pub(crate) text: Text,
+    /// Whether it came by a change, not by opening.
+    pub(crate) is_change: bool,
+}
+
+enum Job {
+    Ask(Asked),
+    Heads(Vec<String>),
+}
+
+/// A handle to the thread.
+pub(crate) struct History {
+    jobs: Sender<Job>,
+}
+
+impl History {
+    /// Starts the thread. Answers go into `mailbox`.
+    pub(crate) fn start(state: PathBuf, mailbox: Mailbox<Event>) -> History {
+        let (jobs, waiting) = mpsc::channel();
+        let thread =
+            Thread { state, mailbox, reader: None, version: -1, open: Vec::new(), commits: Commits::default() };
+        let spawned = std::thread::Builder::new().name("history".to_owned()).spawn(move || thread.run(&waiting));
+        if let Err(error) = spawned {
+            tracing::error!("nobody knows who wrote the opened texts: {error}");
+        }
+        History { jobs }
+    }
+
+    /// Asks whose a text is.
+    pub(crate) fn ask(&self, asked: Asked) {
+        // Without the thread, what it would tell stays unknown.
+        let _ = self.jobs.send(Job::Ask(asked));
+    }
+
+    /// Looks whether HEAD moved where these documents are.
+    pub(crate) fn look_at_heads(&self, uris: Vec<String>) {
+        let _ = self.jobs.send(Job::Heads(uris));
+    }
+}
+
+struct Thread {
+    state: PathBuf,
+    mailbox: Mailbox<Event>,
+    reader: Option<Reader>,
+    version: i64,
+    open: Vec<Open>,
+    commits: Commits,
+}
+
+/// A question that may still be answered, or answered better.
+struct Open {
+    asked: Asked,
+    path: String,
+    text: String,
+    since: Instant,
+    is_answered: bool,
+    /// Whether the disk held the same text, once that was looked at.
+    is_outside: Option<bool>,
+}
+
+/// What is on record about a text.
+struct Found {
+    attribution: Attribution,
+    is_exact: bool,
+    retained: Vec<Retained>,
+}
+
+impl Thread {
+    fn run(mut self, jobs: &Receiver<Job>) {
+        loop {
+            let job = match self.open.is_empty() {
+                true => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                false => jobs.recv_timeout(POLL),
+            };
+            match job {
+                Ok(Job::Ask(asked)) => {
+                    let open = Open {
+                        path: snapshot_path(&asked.uri),
+                        text: asked.text.to_string(),
+                        asked,
+                        since: Instant::now(),
+                        is_answered: false,
+                        is_outside: None,
+                    };
+                    self.open.push(open);
+                    self.look(true);
+                }
+                Ok(Job::Heads(uris)) => {
+                    for (uri, text) in self.commits.look(uris) {
+                        self.mailbox.push_always(Event::Committed(uri, text));
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => self.look(false),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Looks at every open question again; at the record only where it may have changed.
+    fn look(&mut self, is_new: bool) {
+        let version = self.with_reader(Reader::data_version).unwrap_or(-1);
+        let is_news = is_new || version != self.version;
+        self.version = version;
+        let mut open = std::mem::take(&mut self.open);
+        open.retain_mut(|open| self.look_at(open, is_news));
+        self.open.append(&mut open);
+    }
+
+    /// Says whether the question stays open.
+    fn look_at(&mut self, open: &mut Open, is_news: bool) -> bool {
+        let was_outside = open.is_outside;
+        if open.asked.is_change && was_outside.is_none() && open.since.elapsed() >= OUTSIDE_AFTER {
+            open.is_outside = Some(is_on_disk(&open.asked.uri, &open.text));
+        }
+        let turned_outside = was_outside != open.is_outside && open.is_outside == Some(true);
+        if is_news || turned_outside || !open.is_answered {
+            let exact = self.exact(open);
+            let is_exact = exact.is_some();
+            let wants_guess = turned_outside || (!open.asked.is_change && !open.is_answered);
+            let found = exact.or_else(|| wants_guess.then(|| self.carried(open)).flatten());
+            if is_exact || wants_guess {
+                self.answer(open, found);
+                open.is_answered = true;
+            }
+            // What is found under its own name can't be found better, once it is known to be a reload.
+            if is_exact && (!open.asked.is_change || open.is_outside.is_some()) {
+                return false;
+            }
+        }
+        open.since.elapsed() < NEWS_WITHIN
+    }
+
+    fn answer(&mut self, open: &Open, found: Option<Found>) {
+        let is_outside = open.is_outside == Some(true);
+        let found = found.unwrap_or_else(|| Found {
+            attribution: Attribution::new(open.text.len(), Origin::Unknown),
+            is_exact: false,
+            retained: Vec::new(),
+        });
+        let past = self.past(&found, is_outside);
+        self.mailbox.push_always(Event::Known(Box::new(Answer {
+            uri: open.asked.uri.clone(),
+            question: open.asked.question,
+            attribution: found.attribution,
+            is_outside,
+            past,
+        })));
+    }
+
+    /// Finds the very text on record: of this file, else, as it was opened, of any other.
+    fn exact(&mut self, open: &Open) -> Option<Found> {
+        let id = text_id(open.text.as_bytes());
+        let found = self.with_reader(|reader| reader.snapshot_by_text(&id))??;
+        if open.asked.is_change && found.path != open.path {
+            return None;
+        }
+        Some(Found {
+            attribution: Attribution::from_json(&found.spans_json, &open.text).ok()?,
+            is_exact: true,
+            retained: retained(&found.spans_json),
+        })
+    }
+
+    /// Carries from what is on record of this file.
+    fn carried(&mut self, open: &Open) -> Option<Found> {
+        let latest = self.with_reader(|reader| reader.latest_snapshot(&open.path))??;
+        let attribution = Attribution::from_json(&latest.spans_json, &latest.text).ok()?;
+        let known = Known { text: &latest.text, attribution: &attribution, tier: Tier::Strong };
+        Some(Found {
+            attribution: carry::carry(&[known], &open.text, &Origin::Unknown, None),
+            is_exact: false,
+            retained: retained(&latest.spans_json),
+        })
+    }
+
+    /// Tells what the trail knows of the contributions in a text.
+    fn past(&mut self, found: &Found, is_outside: bool) -> Vec<Past> {
+        let mut past: Vec<Past> = Vec::new();
+        for (_, origin) in found.attribution.origins.iter() {
+            let Origin::Ai(id) = origin else { continue };
+            if past.iter().all(|past| past.contribution != *id) {
+                let retained = found.retained.iter().find(|it| it.contribution == id.as_str());
+                past.extend(self.past_of(id, retained, found.is_exact && is_outside));
+            }
+        }
+        past
+    }
+
+    fn past_of(&mut self, id: &ContributionId, retained: Option<&Retained>, may_be_new: bool) -> Option<Past> {
+        let events = self.with_reader(|reader| reader.by_subject(id.as_str())).unwrap_or_default();
+        let (mut since, mut accepted_bytes, mut measured_bytes) = (None, None, None);
+        for event in &events {
+            let (Ok(header), Ok(payload)) = (event.bytes.header(), event.bytes.payload()) else { continue };
+            match payload {
+                Payload::SuggestionAccepted(_) | Payload::EditApplied(_) => since = since.or(Some(header.time)),
+                Payload::ContributionMeasured(measured) => {
+                    accepted_bytes = Some(measured.accepted_bytes);
+                    measured_bytes = Some(measured.surviving_bytes);
+                }
+                _ => {}
+            }
+        }
+        let since: Timestamp = retained.map(|it| it.since).or(since)?;
+        let is_new = may_be_new && measured_bytes.is_none() && now().millis_since(since) < NEW_MS;
+        Some(Past {
+            contribution: id.clone(),
+            since,
+            accepted: retained.filter(|it| !it.is_first_seen).map(|it| it.accepted.clone()),
+            accepted_bytes: retained.map(|it| it.accepted_bytes).or(accepted_bytes),
+            measured_bytes,
+            is_new,
+        })
+    }
+
+    fn with_reader<T>(&mut self, read: impl FnOnce(&Reader) -> Result<T, SpoolError>) -> Option<T> {
+        if self.reader.is_none() {
+            self.reader = Reader::open(&self.state).inspect_err(|error| tracing::debug!("no spool yet: {error}")).ok();
+        }
+        match read(self.reader.as_ref()?) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                tracing::warn!("the spool can't be read: {error}");
+                self.reader = None;
+                None
+            }
+        }
+    }
+}
+
+/// What an editor stored beside the writers, so that a later session goes on measuring.
+fn retained(spans_json: &str) -> Vec<Retained> {
+    #[derive(Deserialize)]
+    struct Beside {
+        #[serde(default)]
+        retained: Vec<Retained>,
+    }
+    serde_json::from_str::<Beside>(spans_json).map(|beside| beside.retained).unwrap_or_default()
+}
+
+/// Says whether a document's file holds this very text.
+fn is_on_disk(uri: &str, text: &str) -> bool {
+    let Some(file) = file_of_uri(uri) else { return false };
+    holds(&file, text).unwrap_or(false)
+}
+
+fn holds(file: &Path, text: &str) -> std::io::Result<bool> {
+    let length = std::fs::metadata(file)?.len();
+    // An editor may keep its lines with LF and write CRLF, or leave out a mark at the front.
+    if length > COMPARED_BYTES_MAX || length < text.len() as u64 {
+        return Ok(false);
+    }
+    let bytes = std::fs::read(file)?;
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    Ok(bytes == text.as_bytes() || same_but_line_ends(bytes, text.as_bytes()))
+}
+
+fn same_but_line_ends(a: &[u8], b: &[u8]) -> bool {
+    a.iter().filter(|byte| **byte != b'\r').eq(b.iter().filter(|byte| **byte != b'\r'))
+}
