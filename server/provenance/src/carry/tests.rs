@@ -1,5 +1,5 @@
 use super::*;
-use crate::spans::ContributionId;
+use crate::spans::{ContributionId, Spans};
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
