@@ -16,8 +16,8 @@ const MAX_REMOVED_BYTES: usize = 64 * 1024;
 /// So many whole texts are remembered.
 const MAX_TEXTS: usize = 16;
 
-/// A message is large from this many changed bytes or steps on: smaller ones are found by their
-/// deletions, and to remember the writers of a whole text costs time for each span.
+/// A message is large from this many changed bytes or steps on, or when it rewrites text: smaller ones
+/// are found by their deletions, and to remember the writers of a whole text costs time for each span.
 const LARGE_BYTES: usize = 64;
 const LARGE_STEPS: usize = 4;
 
@@ -83,7 +83,7 @@ impl Former {
 /// Says whether a message changed so much that the text before it is worth remembering.
 pub(super) fn is_large(stroke: &Stroke) -> bool {
     let bytes: usize = stroke.edits().map(|edit| edit.deleted + edit.inserted).sum();
-    bytes >= LARGE_BYTES || stroke.steps.len() >= LARGE_STEPS
+    bytes >= LARGE_BYTES || stroke.steps.len() >= LARGE_STEPS || stroke.is_rewrite
 }
 
 /// Gives a part of a text that came back the writers it had; its lines too, also where only a piece of

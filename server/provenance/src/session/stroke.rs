@@ -26,6 +26,8 @@ pub(super) struct Stroke {
     pub(super) origin: Origin,
     pub(super) is_explained: bool,
     pub(super) is_reported: bool,
+    /// One change of it replaced text by what is the same in parts.
+    pub(super) is_rewrite: bool,
 }
 
 /// One edit. Its texts are let go once it has been followed.
@@ -74,6 +76,7 @@ impl Stroke {
             origin: Origin::TYPED,
             is_explained: false,
             is_reported: false,
+            is_rewrite: false,
         };
         for change in changes {
             if let Err(error) = stroke.change(text, change, encoding, key) {
@@ -89,6 +92,7 @@ impl Stroke {
         let prior = text.clone();
         let edits = text.apply(change, encoding)?;
         let is_one = edits.len() == 1;
+        self.is_rewrite |= edits.len() > 1;
         let mut between = prior.clone();
         let mut shift: isize = 0;
         let mut told = Vec::new();

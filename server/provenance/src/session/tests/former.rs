@@ -121,7 +121,7 @@ fn a_reload_is_no_bulk_insertion() {
             open: ask 1, opened
             full: ask 2
             full: poll true
-            wait: bulk 1:0-4:0 65 bytes, entered 1:0-1:0
+            known: poll false
             unknown "a\nfn theirs(from: &str) -> usize {\n    from.lines().count() + 12\n}\n"
         "#]],
     );
@@ -144,11 +144,18 @@ fn an_agents_edit_found_on_a_reload_is_measured_from_then_on() {
             open: ask 1, opened
             full: ask 2
             full: poll true
-            wait: bulk 1:0-4:0 64 bytes, entered 1:0-1:0
+            known: attribution changed
+            known: measure c1 "acceptance" 65/65 at 1:0-4:0 "fn theirs(from: &str) -> usize {\n    from.lines().count() + 12\n}\n" -> "fn theirs(from: &str) -> usize {\n    from.lines().count() + 12\n}\n"
+            known: poll false
+            change: poll true
+            wait: measure c1 "2m" 64/65 at 1:0-4:0 "fn theirs(from: &str) -> usize {\n    from.lines().count() + 12\n}\n" -> "fn theirs(from: &str) -> usize {\n    from.lines().count() + 13\n}\n"
             wait: poll false
-            unknown "a\nfn theirs(from: &str) -> usize {\n    from.lines().count() + 1"
+            commit: measure c1 "commit" 64/65 at 1:0-4:0 "fn theirs(from: &str) -> usize {\n    from.lines().count() + 12\n}\n" -> "fn theirs(from: &str) -> usize {\n    from.lines().count() + 13\n}\n"
+            commit: measure c1 "commit" 0/65 at nowhere "fn theirs(from: &str) -> usize {\n    from.lines().count() + 12\n}\n" -> ""
+            unknown "a\n"
+            ai c1 "fn theirs(from: &str) -> usize {\n    from.lines().count() + 1"
             human "3"
-            unknown "\n}\n"
+            ai c1 "\n}\n"
         "#]],
     );
 }
