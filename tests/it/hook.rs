@@ -6,6 +6,7 @@
 mod agent;
 mod cases;
 mod documented;
+mod quiet;
 mod replay;
 
 use std::collections::BTreeMap;

@@ -28,6 +28,7 @@ fn decode(input: &Input<'_>) -> Option<Said> {
         cwd: input.text("cwd").or(root).map(PathBuf::from),
         model: input.text("model").map(str::to_owned),
         version: input.text("cursor_version").map(str::to_owned),
+        account: input.text("user_email").map(str::to_owned),
         ..Said::default()
     };
     let step = match event {
