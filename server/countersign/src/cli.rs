@@ -36,6 +36,11 @@ enum Command {
     Verify(VerifyArgs),
     /// Who wrote these lines: every contribution with its five facts
     Trace(TraceArgs),
+    /// Who wrote each line of a file: a person, an AI, both, or nobody knows
+    Blame(BlameArgs),
+    /// Bring a repository's attributions up to date with what git did
+    #[command(hide = true)]
+    Settle(SettleArgs),
     /// Send what waits in the spool to the collector
     Replay(ReplayArgs),
     /// Receive trails, keep them, answer questions
@@ -184,6 +189,31 @@ pub(crate) struct TraceArgs {
     pub(crate) ticket: Option<String>,
 }
 
+/// Arguments of `blame`.
+#[derive(Debug, Args)]
+pub(crate) struct BlameArgs {
+    /// A file, with lines: `src/auth.py:10` or `src/auth.py:10-20`
+    #[arg(value_name = "FILE[:A-B]")]
+    pub(crate) place: String,
+    /// One JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The file as it is in this revision
+    #[arg(long)]
+    pub(crate) rev: Option<String>,
+    /// The repository, where it is not the one around the file; a bare one needs --rev
+    #[arg(long, value_name = "DIR")]
+    pub(crate) git_dir: Option<PathBuf>,
+}
+
+/// Arguments of `settle`.
+#[derive(Debug, Args)]
+pub(crate) struct SettleArgs {
+    /// A directory of the repository; else the current one
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+}
+
 /// Arguments of `replay`.
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
@@ -317,6 +347,8 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Status(args) => command::status::run(args, &shell),
         Command::Verify(args) => command::verify::run(args, &shell),
         Command::Trace(args) => command::trace::run(args, &shell),
+        Command::Blame(args) => command::blame::run(args, &shell),
+        Command::Settle(args) => command::settle::run(args, &shell),
         Command::Replay(args) => replay::run(args, &shell),
         Command::Collect(args) => command::collect::run(args),
         Command::Pause(args) => command::pause::pause(args, &shell),

@@ -3,6 +3,14 @@
 //! Only the `git` binary answers, with optional locks off, so that no command of the user's ever
 //! waits for ours. Nothing here runs on the path of a keystroke.
 
+pub(crate) mod attested;
+pub(crate) mod attribute;
+pub(crate) mod blame;
+pub(crate) mod graph;
+pub(crate) mod objects;
+pub(crate) mod settle;
+pub(crate) mod state;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -41,7 +49,7 @@ impl Repositories {
 
     /// Takes over what somebody found out earlier about a repository; its HEAD is asked for now.
     pub(crate) fn remember(&mut self, root: PathBuf, id: Option<String>, email: Option<String>) {
-        let head = head_of(&root);
+        let head = ask(&root, &["rev-parse", "--verify", "--quiet", "HEAD"]);
         self.by_root.insert(root.clone(), Repository { root, id, head, email, head_read: Instant::now() });
     }
 
@@ -49,13 +57,13 @@ impl Repositories {
     pub(crate) fn of_root(&mut self, root: PathBuf) -> Option<&Repository> {
         let repository = self.by_root.entry(root.clone()).or_insert_with(|| Repository {
             id: identity(&root),
-            head: head_of(&root),
+            head: ask(&root, &["rev-parse", "--verify", "--quiet", "HEAD"]),
             email: ask(&root, &["config", "user.email"]),
             root,
             head_read: Instant::now(),
         });
         if repository.head_read.elapsed() > HEAD_FRESH {
-            repository.head = head_of(&repository.root);
+            repository.head = ask(&repository.root, &["rev-parse", "--verify", "--quiet", "HEAD"]);
             if repository.id.is_none() {
                 repository.id = identity(&repository.root);
             }
@@ -101,35 +109,7 @@ fn normalise_remote(url: &str) -> String {
     if host.is_empty() { path.to_owned() } else { format!("{host}/{path}") }
 }
 
-/// Returns HEAD's commit in a repository.
-pub(crate) fn head_of(root: &Path) -> Option<String> {
-    ask(root, &["rev-parse", "--verify", "--quiet", "HEAD"])
-}
-
-/// Returns a file's text in HEAD's commit; `None` where it is not there or no UTF-8.
-pub(crate) fn committed_text(root: &Path, path: &Path) -> Option<String> {
-    let name = format!("HEAD:./{}", path.to_str()?);
-    String::from_utf8(answer(root, &["cat-file", "blob", &name])?).ok()
-}
-
-/// Says when the files last changed that change whenever HEAD moves: cheap to compare, and no process.
-pub(crate) fn stamp(root: &Path) -> Vec<Option<std::time::SystemTime>> {
-    let dot_git = root.join(".git");
-    // In a linked work tree it is a file that names the directory.
-    let linked = std::fs::read_to_string(&dot_git).ok();
-    let named = linked.as_deref().and_then(|text| text.strip_prefix("gitdir:")).map(|dir| root.join(dir.trim()));
-    let dir = named.unwrap_or(dot_git);
-    let changed = |name: &str| std::fs::metadata(dir.join(name)).and_then(|it| it.modified()).ok();
-    ["HEAD", "logs/HEAD", "index"].map(changed).to_vec()
-}
-
 fn ask(dir: &Path, args: &[&str]) -> Option<String> {
-    let text = String::from_utf8(answer(dir, args)?).ok()?;
-    let text = text.trim_end();
-    (!text.is_empty()).then(|| text.to_owned())
-}
-
-fn answer(dir: &Path, args: &[&str]) -> Option<Vec<u8>> {
     let output = Command::new("git")
         .arg("-C")
         .arg(dir)
@@ -142,7 +122,12 @@ fn answer(dir: &Path, args: &[&str]) -> Option<Vec<u8>> {
         .stderr(Stdio::null())
         .output()
         .ok()?;
-    output.status.success().then_some(output.stdout)
+    if !output.status.success() {
+        return None;
+    }
+    let text = String::from_utf8(output.stdout).ok()?;
+    let text = text.trim_end();
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 #[cfg(test)]

@@ -367,6 +367,7 @@ fn samples() -> Vec<Payload> {
                     contribution: Some(CONTRIBUTION.into()),
                     how,
                 }],
+                writers: Vec::new(),
             }],
             head: Some(Head {
                 stream: "s".into(),

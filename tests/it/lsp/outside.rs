@@ -1,13 +1,15 @@
 //! Text that the session did not see being written: found again after a restart, on a reload, and
 //! unknown where nobody of ours was there.
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
 use super::client::Client;
 use super::{accept_at, utf16};
-use crate::support::{World, git, of_type, wait_for};
+use crate::support::{World, git, json_lines, of_type, wait_for};
 
 /// A file that an editor has open.
 struct File {
@@ -263,5 +265,100 @@ fn text_that_equals_a_suggestion_on_the_screen_is_not_called_human() {
         client.change(&file.uri, 3 + at as i64, &[(0, column, 0, column, &key.to_string())]);
     }
     assert_eq!(client.spans(&file.uri), "unknown 0:0-0:7 | human 0:7-0:21 | unknown 0:21-1:0");
+    client.finish();
+}
+
+// Agents
+
+const AGENTS: &str = "\n\ndef save(path, text):\n    with open(path, 'w') as file:\n        file.write(text)\n";
+
+/// Lets an agent write a file and tell so in git-ai's open form, before and after.
+fn agent_writes(world: &World, dir: &Path, file: &Path, text: &str) {
+    hook(world, &json!({ "type": "human", "repo_working_dir": dir, "will_edit_filepaths": [file] }));
+    std::fs::write(file, text).unwrap();
+    hook(
+        world,
+        &json!({ "type": "ai_agent", "repo_working_dir": dir, "edited_filepaths": [file],
+                 "agent_name": "agent", "model": "m-1", "conversation_id": "c" }),
+    );
+}
+
+fn hook(world: &World, told: &Value) {
+    let mut command = world.countersign(["hook", "agent-v1"]);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(told.to_string().as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn an_agents_edit_is_its_own_when_the_editor_reloads_the_file() {
+    let world = World::new();
+    let root = world.repository("r");
+    let mut file = File::new(root.join("a.py"), "import os\n");
+    let mut client = Client::initialized(&world, utf16());
+    file.open(&mut client);
+    file.change(&mut client, &[(1, 0, 1, 0, "x = 1\n")]);
+    file.save(&mut client, "import os\nx = 1\n");
+    agent_writes(&world, &root, &file.path, &format!("import os\nx = 1\n{AGENTS}"));
+    file.reload(&mut client);
+    file.becomes(&mut client, "unknown 0:0-1:0 | human 1:0-2:0 | ai 2:0-7:0");
+    let hover = json!({ "textDocument": { "uri": file.uri }, "position": { "line": 5, "character": 9 } });
+    let shown = client.request("textDocument/hover", hover);
+    let text = shown["contents"]["value"].as_str().unwrap();
+    assert!(text.contains("`m-1`") && text.contains("agent"), "{text}");
+
+    // So little that it could have been typed.
+    let edited = file.text().replace("x = 1", "x = 10 + os.getpid()");
+    agent_writes(&world, &root, &file.path, &edited);
+    file.change(&mut client, &[(1, 5, 1, 5, "0 + os.getpid()")]);
+    file.becomes(&mut client, "unknown 0:0-1:0 | human 1:0-1:5 | ai 1:5-1:20 | human 1:20-2:0 | ai 2:0-7:0");
+    client.finish();
+}
+
+#[test]
+fn what_an_agent_did_while_no_editor_ran_is_known_when_the_file_is_opened() {
+    let world = World::new();
+    let root = world.repository("r");
+    let mut file = File::new(root.join("a.py"), "import os\n");
+    let mut client = Client::initialized(&world, utf16());
+    file.open(&mut client);
+    file.change(&mut client, &[(1, 0, 1, 0, "x = 1\n")]);
+    file.save(&mut client, "import os\nx = 1\n");
+    client.finish();
+    agent_writes(&world, &root, &file.path, &format!("import os\nx = 1\n{AGENTS}"));
+    // And somebody that nobody saw.
+    std::fs::write(&file.path, format!("# nobody\n{}", file.text())).unwrap();
+
+    let mut next = Client::initialized(&world, utf16());
+    file.open(&mut next);
+    file.becomes(&mut next, "unknown 0:0-2:0 | human 2:0-3:0 | ai 3:0-8:0");
+    next.finish();
+}
+
+#[test]
+fn a_commit_is_attested_while_an_editor_runs_though_no_hook_is_there() {
+    let world = World::new();
+    let root = world.repository("r");
+    let mut file = File::new(root.join("a.py"), "import os\n");
+    let mut client = Client::initialized(&world, utf16());
+    file.open(&mut client);
+    let contribution = with_ai_text(&mut client, &mut file, 1);
+    // What is told after the save is recorded after it: git must not be quicker than that.
+    let shown =
+        json!({ "event": "shown", "id": "s-2", "tool": "copilot", "textDocument": { "uri": file.uri }, "text": "x" });
+    client.notify("countersign/suggestion", shown);
+    wait_for("what was told after the save", || {
+        let output = world.countersign(["log", "--json"]).output().unwrap();
+        let events = if output.status.success() { json_lines(&output.stdout) } else { Vec::new() };
+        (of_type(&events, "suggestion.offered").len() == 2).then_some(())
+    });
+    git(&root, &["add", "a.py"]);
+    git(&root, &["commit", "-q", "-m", "load"]);
+    let head = git(&root, &["rev-parse", "HEAD"]);
+    let attested = wait_for("the attestation", || {
+        let events = world.log();
+        of_type(&events, "commit.attested").into_iter().find(|e| e["data"]["commit"] == head.trim()).cloned()
+    });
+    assert!(attested.to_string().contains(&contribution), "{attested}");
     client.finish();
 }

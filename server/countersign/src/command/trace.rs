@@ -6,7 +6,7 @@
 
 mod dossier;
 mod local;
-mod place;
+pub(super) mod place;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -11,11 +11,12 @@ use countersign_event::facts::{IntegrationPath, Model, Output, PathKind, Place, 
 use countersign_event::payload::tool::{Called, DecidedBy, Decision, DecisionScope, Outcome};
 use countersign_event::payload::{Circumstances, ContextItem, capture, contribution, edit, prompt, trail};
 use countersign_event::{Absent, Fact, How, Payload, Timestamp, digest, identity};
-use countersign_spool::Reader;
+use countersign_spool::{Kind, Reader, Snapshot};
 use serde_json::{Value, json};
 use tower_lsp::ls_types::Uri;
 
 use super::decode::{Answer, Call, Client, Edit, End, Heard, Said, Step, Touches};
+use super::observe;
 use super::store::{Mark, Marks, Memory, Open, Store};
 use super::text::{Content, changed};
 use super::transcript::{CALL_BYTES_MAX, TURN_BYTES_MAX, lines};
@@ -48,6 +49,7 @@ pub(super) struct Session<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Work {
     pub(super) records: Vec<Record>,
+    pub(super) seen: Vec<Snapshot>,
     pub(super) notes: Vec<Note>,
 }
 
@@ -82,6 +84,7 @@ impl Session<'_> {
             Step::Asked { call, question } => self.asked(&call, question.as_deref())?,
             Step::Answered { question, answer } => self.answered(&question, answer)?,
             Step::Ended { call, end, edits, decision } => self.ended(&call, end, edits, decision),
+            Step::Typed { files, buffers } => self.typed(&files, &buffers),
             Step::NotFollowed(what) => self.not_followed(what),
             Step::Rested => self.settle(Settle::Turn),
             Step::Idle => self.settle(Settle::Session),
@@ -109,6 +112,19 @@ impl Session<'_> {
         });
         self.record(payload, Vec::new(), 0, None);
         self.store.forget_old();
+    }
+
+    /// Keeps files as a person left them: an editor's word for what is new in them.
+    fn typed(&mut self, files: &[PathBuf], buffers: &[(PathBuf, String)]) {
+        for file in files {
+            let path = self.absolute(file);
+            let buffer = buffers.iter().find(|(buffer, _)| self.absolute(buffer) == path);
+            let content = match buffer {
+                Some((_, text)) => Content::told(text, &Content::read(&path)),
+                None => Content::read(&path),
+            };
+            self.done.seen.extend(observe::look(&path, Kind::Human, &content, self.now));
+        }
     }
 
     fn not_followed(&mut self, what: &str) {
@@ -170,6 +186,7 @@ impl Session<'_> {
             input: call.input.clone(),
             files: BTreeMap::new(),
             tree: None,
+            git: self.root().and_then(|(root, _)| observe::state_of(&root)),
         };
         if let Touches::Writes(files) | Touches::Anything(files) = &call.touches {
             for file in files {
@@ -181,6 +198,11 @@ impl Session<'_> {
                 };
                 open.files.insert(path, content);
             }
+        }
+        if call.is_checkpoint {
+            // Nobody need ever tell how it went on: what is there now is seen now.
+            let looks = open.files.iter().filter_map(|(path, it)| observe::look(path, Kind::Before, it, self.now));
+            self.done.seen.extend(looks);
         }
         if let (Touches::Anything(_), Some((root, is_repository))) = (&call.touches, self.root()) {
             open.tree = Some(Tree::scan(&root, is_repository, true, Tree::patience(&root)));
@@ -368,7 +390,7 @@ impl Session<'_> {
         let blind = may_write && open.is_none() && heard.edits.is_empty();
         let mut unnamed = Vec::new();
         for change in &changes {
-            unnamed.push(self.edited(call, heard, change));
+            unnamed.push(self.edited(call, heard, change, open.as_ref()));
         }
         let outcome = match end {
             _ if !changes.is_empty() => Outcome::Applied,
@@ -500,7 +522,7 @@ impl Session<'_> {
     }
 
     /// Records what a call did to a file. Returns how to find the contribution again.
-    fn edited(&mut self, call: &Call, heard: &Heard, change: &Change) -> Value {
+    fn edited(&mut self, call: &Call, heard: &Heard, change: &Change, open: Option<&Open>) -> Value {
         let path = change.path.to_string_lossy();
         let session = &self.said.session;
         let id = match &call.id {
@@ -545,6 +567,17 @@ impl Session<'_> {
             let (old_lines, new_lines) = (old_end - first.old_start, new_end - first.new_start);
             runs = vec![edit::Hunk { old_lines, new_lines, ..*first }];
         }
+        self.done.seen.extend(observe::edit(&observe::Edit {
+            path: &change.path,
+            before,
+            after,
+            began: open.map(|open| (open.at, open.git.clone())),
+            now: self.now,
+            contribution: &id,
+            call: format!("{} {} {}", self.client.name, session, self.store.key(call)),
+            session,
+            hunks: &runs,
+        }));
         let mut texts = Vec::new();
         let mut content = BTreeMap::new();
         for (name, side) in [(ContentName::Before, before), (ContentName::After, after)] {

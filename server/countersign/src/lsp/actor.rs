@@ -240,9 +240,8 @@ impl Actor {
         let house = self.house.get_or_insert_with(|| {
             let recorder = tokio::task::block_in_place(|| Recorder::start(shell));
             let session = Session::new(recorder.digest_key());
-            let state = || shell.paths.state.clone();
-            let watch = SpoolWatch::start(state(), mailbox.clone());
-            House { recorder, session, watch, history: History::start(state(), mailbox.clone()) }
+            let watch = SpoolWatch::start(shell.paths.state.clone(), mailbox.clone());
+            House { recorder, session, watch, history: History::start(shell.clone(), mailbox.clone()) }
         });
         if is_new {
             let started = capture::Started {

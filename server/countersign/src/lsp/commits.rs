@@ -1,60 +1,66 @@
 //! Notices that HEAD moved where open documents are, and what the new commit holds of them.
 //!
-//! A look costs a few small files; git is asked only when they changed.
+//! A look costs a few small files; git is asked only when HEAD moved.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use crate::git;
+use crate::git::objects::Objects;
+use crate::git::state::{Layout, real};
 use crate::recorder::file_of_uri;
 
-/// The repositories of open documents, as they were last seen.
+/// HEAD in the repositories of open documents, as it was last seen.
 #[derive(Default)]
 pub(super) struct Commits {
-    seen: HashMap<PathBuf, Seen>,
+    heads: HashMap<PathBuf, Option<String>>,
 }
 
-struct Seen {
-    /// When git's small files changed last.
-    stamp: Vec<Option<SystemTime>>,
-    head: Option<String>,
+/// A repository in which HEAD moved.
+pub(super) struct Moved {
+    /// The repository.
+    pub(super) layout: Layout,
+    /// The documents that the new commit holds, each with its text there.
+    pub(super) texts: Vec<(String, String)>,
 }
 
 impl Commits {
-    /// Returns the committed texts of those documents whose HEAD moved since the last look. The first
-    /// look at a repository only notes where HEAD is.
-    pub(super) fn look(&mut self, uris: Vec<String>) -> Vec<(String, String)> {
+    /// Returns the repositories of those documents in which HEAD moved since the last look. The first look
+    /// at a repository only notes where HEAD is.
+    pub(super) fn look(&mut self, uris: Vec<String>) -> Vec<Moved> {
         let mut by_root: HashMap<PathBuf, Vec<(String, PathBuf)>> = HashMap::new();
         for uri in uris {
-            if let Some(file) = file_of_uri(&uri)
+            let file = file_of_uri(&uri).map(|file| real(&file));
+            if let Some(file) = file
                 && let Some(root) = file.parent().and_then(git::root_of)
             {
                 by_root.entry(root).or_default().push((uri, file));
             }
         }
-        let mut committed = Vec::new();
+        let mut moved = Vec::new();
         for (root, documents) in by_root {
-            if !self.has_moved(&root) {
-                continue;
-            }
+            let Some(layout) = self.moved(&root) else { continue };
+            let mut objects = Objects::of(&layout.git_dir);
+            let mut texts = Vec::new();
             for (uri, file) in documents {
-                let Ok(path) = file.strip_prefix(&root) else { continue };
-                committed.extend(git::committed_text(&root, path).map(|text| (uri, text)));
+                let text = layout.path_of(&file).and_then(|path| committed(&mut objects, &path));
+                texts.extend(text.map(|text| (uri, text)));
             }
+            moved.push(Moved { layout, texts });
         }
-        committed
+        moved
     }
 
-    fn has_moved(&mut self, root: &Path) -> bool {
-        let stamp = git::stamp(root);
-        let seen = self.seen.get(root);
-        if seen.is_some_and(|seen| seen.stamp == stamp) {
-            return false;
-        }
-        let head = git::head_of(root);
-        let has_moved = seen.is_some_and(|seen| seen.head != head) && head.is_some();
-        self.seen.insert(root.to_owned(), Seen { stamp, head });
-        has_moved
+    fn moved(&mut self, root: &Path) -> Option<Layout> {
+        let layout = Layout::of_root(root)?;
+        let head = layout.state().head;
+        let before = self.heads.insert(root.to_owned(), head.clone())?;
+        (head.is_some() && before != head).then_some(layout)
     }
+}
+
+/// Returns a file's text in HEAD's commit; `None` where it is not there, too large, or no UTF-8.
+fn committed(objects: &mut Objects, path: &str) -> Option<String> {
+    let blob = objects.name(&format!("HEAD:{path}"))?;
+    String::from_utf8(objects.blob(&blob.oid)?).ok()
 }

@@ -6,11 +6,11 @@
 //! mailbox when it is there. An agent's own record may come after the editor's reload, so a question
 //! is asked again while there is news.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use countersign_event::digest::text_id;
+use countersign_event::digest::git_blob;
 use countersign_event::{Payload, Timestamp};
 use countersign_provenance::attribution::Attribution;
 use countersign_provenance::carry::{self, Known, Tier};
@@ -23,8 +23,10 @@ use serde::Deserialize;
 use super::commits::Commits;
 use super::event::Event;
 use super::mailbox::Mailbox;
+use crate::git::state::{Layout, git_blob_sha256, real};
+use crate::git::{attribute, settle};
 use crate::recorder::{file_of_uri, snapshot_path};
-use crate::shell::now;
+use crate::shell::{Shell, now};
 
 /// How long a question is asked again when there is news.
 const NEWS_WITHIN: Duration = Duration::from_secs(5);
@@ -62,10 +64,10 @@ pub(crate) struct History {
 
 impl History {
     /// Starts the thread. Answers go into `mailbox`.
-    pub(crate) fn start(state: PathBuf, mailbox: Mailbox<Event>) -> History {
+    pub(crate) fn start(shell: Shell, mailbox: Mailbox<Event>) -> History {
         let (jobs, waiting) = mpsc::channel();
         let thread =
-            Thread { state, mailbox, reader: None, version: -1, open: Vec::new(), commits: Commits::default() };
+            Thread { shell, mailbox, reader: None, version: -1, open: Vec::new(), commits: Commits::default() };
         let spawned = std::thread::Builder::new().name("history".to_owned()).spawn(move || thread.run(&waiting));
         if let Err(error) = spawned {
             tracing::error!("nobody knows who wrote the opened texts: {error}");
@@ -86,7 +88,7 @@ impl History {
 }
 
 struct Thread {
-    state: PathBuf,
+    shell: Shell,
     mailbox: Mailbox<Event>,
     reader: Option<Reader>,
     version: i64,
@@ -97,7 +99,8 @@ struct Thread {
 /// A question that may still be answered, or answered better.
 struct Open {
     asked: Asked,
-    path: String,
+    /// Under which names it may have been seen.
+    paths: Vec<String>,
     text: String,
     since: Instant,
     is_answered: bool,
@@ -121,8 +124,11 @@ impl Thread {
             };
             match job {
                 Ok(Job::Ask(asked)) => {
+                    let mut paths = vec![snapshot_path(&asked.uri)];
+                    paths.extend(file_of_uri(&asked.uri).map(|file| real(&file).to_string_lossy().into_owned()));
+                    paths.dedup();
                     let open = Open {
-                        path: snapshot_path(&asked.uri),
+                        paths,
                         text: asked.text.to_string(),
                         asked,
                         since: Instant::now(),
@@ -133,13 +139,29 @@ impl Thread {
                     self.look(true);
                 }
                 Ok(Job::Heads(uris)) => {
-                    for (uri, text) in self.commits.look(uris) {
-                        self.mailbox.push_always(Event::Committed(uri, text));
+                    for moved in self.commits.look(uris) {
+                        for (uri, text) in moved.texts {
+                            self.mailbox.push_always(Event::Committed(uri, text));
+                        }
+                        self.settle(moved.layout);
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => self.look(false),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+        }
+    }
+
+    /// Brings the attributions of a repository up to date, beside everything else.
+    fn settle(&self, layout: Layout) {
+        let shell = self.shell.clone();
+        let settle = move || {
+            if let Err(error) = settle::settle(&shell, &layout) {
+                tracing::warn!("the commits of {} are not settled: {error}", layout.worktree.display());
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("settle".to_owned()).spawn(settle) {
+            tracing::warn!("commits are not settled: {error}");
         }
     }
 
@@ -161,15 +183,13 @@ impl Thread {
         }
         let turned_outside = was_outside != open.is_outside && open.is_outside == Some(true);
         if is_news || turned_outside || !open.is_answered {
-            let exact = self.exact(open);
-            let is_exact = exact.is_some();
-            let wants_guess = turned_outside || (!open.asked.is_change && !open.is_answered);
-            let found = exact.or_else(|| wants_guess.then(|| self.carried(open)).flatten());
-            if is_exact || wants_guess {
+            let is_exact = self.is_on_record(open);
+            if is_exact || turned_outside || (!open.asked.is_change && !open.is_answered) {
+                let found = self.find(open, is_exact);
                 self.answer(open, found);
                 open.is_answered = true;
             }
-            // What is found under its own name can't be found better, once it is known to be a reload.
+            // What is on record itself can't be found better, once it is known whether it is a reload.
             if is_exact && (!open.asked.is_change || open.is_outside.is_some()) {
                 return false;
             }
@@ -194,30 +214,46 @@ impl Thread {
         })));
     }
 
-    /// Finds the very text on record: of this file, else, as it was opened, of any other.
-    fn exact(&mut self, open: &Open) -> Option<Found> {
-        let id = text_id(open.text.as_bytes());
-        let found = self.with_reader(|reader| reader.snapshot_by_text(&id))??;
-        if open.asked.is_change && found.path != open.path {
-            return None;
-        }
-        Some(Found {
-            attribution: Attribution::from_json(&found.spans_json, &open.text).ok()?,
-            is_exact: true,
-            retained: retained(&found.spans_json),
-        })
+    /// Says whether the very text was seen at this path before.
+    fn is_on_record(&mut self, open: &Open) -> bool {
+        let bytes = open.text.as_bytes();
+        let seen = self.with_reader(|reader| {
+            let names = [reader.blob_key(&git_blob(bytes))?, reader.blob_key(&git_blob_sha256(bytes))?];
+            let mut found = false;
+            for path in &open.paths {
+                let seen = reader.observed_at(path)?;
+                found |= seen.iter().any(|it| it.blob.is_some_and(|blob| names.contains(&blob)));
+            }
+            Ok(found)
+        });
+        seen.unwrap_or(false)
     }
 
-    /// Carries from what is on record of this file.
-    fn carried(&mut self, open: &Open) -> Option<Found> {
-        let latest = self.with_reader(|reader| reader.latest_snapshot(&open.path))??;
-        let attribution = Attribution::from_json(&latest.spans_json, &latest.text).ok()?;
-        let known = Known { text: &latest.text, attribution: &attribution, tier: Tier::Strong };
-        Some(Found {
-            attribution: carry::carry(&[known], &open.text, &Origin::Unknown, None),
-            is_exact: false,
-            retained: retained(&latest.spans_json),
-        })
+    /// Finds out who wrote the text: by everything that was seen of the file and by git's history, else by
+    /// what an editor saved.
+    fn find(&mut self, open: &Open, is_exact: bool) -> Option<Found> {
+        let mut found = match file_of_uri(&open.asked.uri) {
+            Some(file) => {
+                let attribution = self.with_reader(|reader| attribute::of_text(reader, &file, &open.text))?;
+                Found { attribution, is_exact, retained: Vec::new() }
+            }
+            None => self.saved(open)?,
+        };
+        for path in &open.paths {
+            let latest = self.with_reader(|reader| reader.latest_snapshot(path)).flatten();
+            found.retained.extend(latest.and_then(|it| it.spans_json).map(|json| retained(&json)).unwrap_or_default());
+        }
+        Some(found)
+    }
+
+    /// Carries from what an editor saved of a document that is no file.
+    fn saved(&mut self, open: &Open) -> Option<Found> {
+        let latest = self.with_reader(|reader| reader.latest_snapshot(&open.paths[0]))??;
+        let text = String::from_utf8(latest.text?).ok()?;
+        let attribution = Attribution::from_json(&latest.spans_json?, &text).ok()?;
+        let known = Known { text: &text, attribution: &attribution, tier: Tier::Strong };
+        let attribution = carry::carry(&[known], &open.text, &Origin::Unknown, None);
+        Some(Found { attribution, is_exact: text == open.text, retained: Vec::new() })
     }
 
     /// Tells what the trail knows of the contributions in a text.
@@ -261,7 +297,9 @@ impl Thread {
 
     fn with_reader<T>(&mut self, read: impl FnOnce(&Reader) -> Result<T, SpoolError>) -> Option<T> {
         if self.reader.is_none() {
-            self.reader = Reader::open(&self.state).inspect_err(|error| tracing::debug!("no spool yet: {error}")).ok();
+            self.reader = Reader::open(&self.shell.paths.state)
+                .inspect_err(|error| tracing::debug!("no spool yet: {error}"))
+                .ok();
         }
         match read(self.reader.as_ref()?) {
             Ok(value) => Some(value),

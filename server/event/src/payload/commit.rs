@@ -55,6 +55,9 @@ pub struct AttestedFile {
     pub blob: String,
     /// The spans of the whole blob, sorted, covering it.
     pub spans: Vec<AttestedSpan>,
+    /// Who last changed each line, as spans of whole lines; empty where that is whoever wrote most of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub writers: Vec<AttestedSpan>,
 }
 
 /// One run of bytes with one origin.

@@ -36,8 +36,9 @@ impl Actor {
             },
         );
         let version = to_i32(version);
-        self.session(session::Event::Opened { uri: uri.clone(), language: language_id, version, text });
+        // Before anything that takes longer: only what is committed after this look is noticed.
         self.house().history.look_at_heads(vec![uri.clone()]);
+        self.session(session::Event::Opened { uri: uri.clone(), language: language_id, version, text });
         self.look(&uri);
     }
 
