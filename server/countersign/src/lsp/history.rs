@@ -37,6 +37,9 @@ const POLL: Duration = Duration::from_millis(25);
 const OUTSIDE_AFTER: Duration = Duration::from_millis(500);
 /// Files larger than this are not read to compare them.
 const COMPARED_BYTES_MAX: u64 = 16 << 20;
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// So many questions of one document are open at once; the oldest are given up.
+const OPEN_MAX: usize = 8;
 /// A contribution is new in this text while it is no older.
 const NEW_MS: i64 = 60_000;
 
@@ -101,9 +104,12 @@ struct Open {
     asked: Asked,
     /// Under which names it may have been seen.
     paths: Vec<String>,
-    text: String,
+    /// How git would name the text, in either format of its objects.
+    blobs: [String; 2],
     since: Instant,
     is_answered: bool,
+    /// Whether this very text is on record.
+    is_exact: bool,
     /// Whether the disk held the same text, once that was looked at.
     is_outside: Option<bool>,
 }
@@ -111,7 +117,6 @@ struct Open {
 /// What is on record about a text.
 struct Found {
     attribution: Attribution,
-    is_exact: bool,
     retained: Vec<Retained>,
 }
 
@@ -127,14 +132,23 @@ impl Thread {
                     let mut paths = vec![snapshot_path(&asked.uri)];
                     paths.extend(file_of_uri(&asked.uri).map(|file| real(&file).to_string_lossy().into_owned()));
                     paths.dedup();
+                    let text = asked.text.to_string();
+                    let blobs = [git_blob(text.as_bytes()), git_blob_sha256(text.as_bytes())];
                     let open = Open {
                         paths,
-                        text: asked.text.to_string(),
+                        blobs,
                         asked,
                         since: Instant::now(),
                         is_answered: false,
+                        is_exact: false,
                         is_outside: None,
                     };
+                    let same = |other: &Open| other.asked.uri == open.asked.uri;
+                    if self.open.iter().filter(|other| same(other)).count() == OPEN_MAX
+                        && let Some(oldest) = self.open.iter().position(same)
+                    {
+                        self.open.remove(oldest);
+                    }
                     self.open.push(open);
                     self.look(true);
                 }
@@ -177,34 +191,32 @@ impl Thread {
 
     /// Says whether the question stays open.
     fn look_at(&mut self, open: &mut Open, is_news: bool) -> bool {
-        let was_outside = open.is_outside;
-        if open.asked.is_change && was_outside.is_none() && open.since.elapsed() >= OUTSIDE_AFTER {
-            open.is_outside = Some(is_on_disk(&open.asked.uri, &open.text));
+        let is_change = open.asked.is_change;
+        let is_due = is_change && open.is_outside.is_none() && open.since.elapsed() >= OUTSIDE_AFTER;
+        if is_due {
+            open.is_outside = Some(is_on_disk(&open.asked.uri, &open.asked.text));
         }
-        let turned_outside = was_outside != open.is_outside && open.is_outside == Some(true);
-        if is_news || turned_outside || !open.is_answered {
-            let is_exact = self.is_on_record(open);
-            if is_exact || turned_outside || (!open.asked.is_change && !open.is_answered) {
-                let found = self.find(open, is_exact);
+        let turned_outside = is_due && open.is_outside == Some(true);
+        if turned_outside || (is_news && !open.is_exact) {
+            open.is_exact = open.is_exact || self.is_on_record(open);
+            if open.is_exact || turned_outside || (!is_change && !open.is_answered) {
+                let found = self.find(open);
                 self.answer(open, found);
                 open.is_answered = true;
             }
-            // What is on record itself can't be found better, once it is known whether it is a reload.
-            if is_exact && (!open.asked.is_change || open.is_outside.is_some()) {
-                return false;
-            }
         }
-        open.since.elapsed() < NEWS_WITHIN
+        // What is on record itself can't be found better, once it is known whether it was a reload.
+        let is_settled = open.is_exact && (!is_change || open.is_outside.is_some());
+        !is_settled && open.since.elapsed() < NEWS_WITHIN
     }
 
     fn answer(&mut self, open: &Open, found: Option<Found>) {
         let is_outside = open.is_outside == Some(true);
         let found = found.unwrap_or_else(|| Found {
-            attribution: Attribution::new(open.text.len(), Origin::Unknown),
-            is_exact: false,
+            attribution: Attribution::new(open.asked.text.len_bytes(), Origin::Unknown),
             retained: Vec::new(),
         });
-        let past = self.past(&found, is_outside);
+        let past = self.past(&found, open.is_exact && is_outside);
         self.mailbox.push_always(Event::Known(Box::new(Answer {
             uri: open.asked.uri.clone(),
             question: open.asked.question,
@@ -216,28 +228,27 @@ impl Thread {
 
     /// Says whether the very text was seen at this path before.
     fn is_on_record(&mut self, open: &Open) -> bool {
-        let bytes = open.text.as_bytes();
         let seen = self.with_reader(|reader| {
-            let names = [reader.blob_key(&git_blob(bytes))?, reader.blob_key(&git_blob_sha256(bytes))?];
-            let mut found = false;
+            let names = [reader.blob_key(&open.blobs[0])?, reader.blob_key(&open.blobs[1])?];
+            let mut seen = false;
             for path in &open.paths {
-                let seen = reader.observed_at(path)?;
-                found |= seen.iter().any(|it| it.blob.is_some_and(|blob| names.contains(&blob)));
+                seen |= reader.was_seen(path, &names)?;
             }
-            Ok(found)
+            Ok(seen)
         });
         seen.unwrap_or(false)
     }
 
     /// Finds out who wrote the text: by everything that was seen of the file and by git's history, else by
     /// what an editor saved.
-    fn find(&mut self, open: &Open, is_exact: bool) -> Option<Found> {
+    fn find(&mut self, open: &Open) -> Option<Found> {
+        let text = open.asked.text.to_string();
         let mut found = match file_of_uri(&open.asked.uri) {
             Some(file) => {
-                let attribution = self.with_reader(|reader| attribute::of_text(reader, &file, &open.text))?;
-                Found { attribution, is_exact, retained: Vec::new() }
+                let attribution = self.with_reader(|reader| attribute::of_text(reader, &file, &text))?;
+                Found { attribution, retained: Vec::new() }
             }
-            None => self.saved(open)?,
+            None => self.saved(open, &text)?,
         };
         for path in &open.paths {
             let latest = self.with_reader(|reader| reader.latest_snapshot(path)).flatten();
@@ -247,23 +258,23 @@ impl Thread {
     }
 
     /// Carries from what an editor saved of a document that is no file.
-    fn saved(&mut self, open: &Open) -> Option<Found> {
+    fn saved(&mut self, open: &Open, now: &str) -> Option<Found> {
         let latest = self.with_reader(|reader| reader.latest_snapshot(&open.paths[0]))??;
         let text = String::from_utf8(latest.text?).ok()?;
         let attribution = Attribution::from_json(&latest.spans_json?, &text).ok()?;
         let known = Known { text: &text, attribution: &attribution, tier: Tier::Strong };
-        let attribution = carry::carry(&[known], &open.text, &Origin::Unknown, None);
-        Some(Found { attribution, is_exact: text == open.text, retained: Vec::new() })
+        let attribution = carry::carry(&[known], now, &Origin::Unknown, None);
+        Some(Found { attribution, retained: Vec::new() })
     }
 
     /// Tells what the trail knows of the contributions in a text.
-    fn past(&mut self, found: &Found, is_outside: bool) -> Vec<Past> {
+    fn past(&mut self, found: &Found, may_be_new: bool) -> Vec<Past> {
         let mut past: Vec<Past> = Vec::new();
         for (_, origin) in found.attribution.origins.iter() {
             let Origin::Ai(id) = origin else { continue };
             if past.iter().all(|past| past.contribution != *id) {
                 let retained = found.retained.iter().find(|it| it.contribution == id.as_str());
-                past.extend(self.past_of(id, retained, found.is_exact && is_outside));
+                past.extend(self.past_of(id, retained, may_be_new));
             }
         }
         past
@@ -323,20 +334,23 @@ fn retained(spans_json: &str) -> Vec<Retained> {
 }
 
 /// Says whether a document's file holds this very text.
-fn is_on_disk(uri: &str, text: &str) -> bool {
+fn is_on_disk(uri: &str, text: &Text) -> bool {
     let Some(file) = file_of_uri(uri) else { return false };
     holds(&file, text).unwrap_or(false)
 }
 
-fn holds(file: &Path, text: &str) -> std::io::Result<bool> {
+/// An editor may keep its lines with LF and write CRLF, and leave out a mark at the front. Reads the file
+/// only if it has the length for it.
+fn holds(file: &Path, text: &Text) -> std::io::Result<bool> {
     let length = std::fs::metadata(file)?.len();
-    // An editor may keep its lines with LF and write CRLF, or leave out a mark at the front.
-    if length > COMPARED_BYTES_MAX || length < text.len() as u64 {
+    let least = text.len_bytes() as u64;
+    let most = least + text.line_count() as u64 + BYTE_ORDER_MARK.len() as u64;
+    if length > COMPARED_BYTES_MAX || length < least || length > most {
         return Ok(false);
     }
     let bytes = std::fs::read(file)?;
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    Ok(bytes == text.as_bytes() || same_but_line_ends(bytes, text.as_bytes()))
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
+    Ok(same_but_line_ends(bytes, text.to_string().as_bytes()))
 }
 
 fn same_but_line_ends(a: &[u8], b: &[u8]) -> bool {

@@ -146,7 +146,8 @@ impl Document {
         let new = stroke.steps.iter().zip(&undone).filter(|(_, undone)| undone.is_none());
         stroke.origin = human::origin_of(new.map(|(step, _)| &step.come[..]), false);
         let before = former::is_large(&stroke).then(|| (stroke.before.clone(), self.attribution.clone()));
-        let wants = stroke.steps.len() > 1 || stroke.steps.iter().any(|step| is_insertion(&step.come));
+        // Keys insert one character at a time; what else comes may have been a reload.
+        let wants = stroke.is_rewrite || stroke.steps.iter().any(|step| is_insertion(&step.come));
 
         let mut removed = Vec::new();
         for (step, undone) in stroke.steps.iter_mut().zip(undone) {
