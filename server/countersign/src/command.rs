@@ -7,6 +7,7 @@ pub(crate) mod demo;
 pub(crate) mod log;
 pub(crate) mod pause;
 pub(crate) mod settle;
+pub(crate) mod setup;
 pub(crate) mod status;
 pub(crate) mod trace;
 pub(crate) mod verify;

@@ -7,6 +7,7 @@ pub(crate) mod attested;
 pub(crate) mod attribute;
 pub(crate) mod blame;
 pub(crate) mod graph;
+pub(crate) mod hooks;
 pub(crate) mod objects;
 pub(crate) mod settle;
 pub(crate) mod state;

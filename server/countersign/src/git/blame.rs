@@ -30,6 +30,9 @@ pub(crate) struct Blame {
     pub(crate) complete: bool,
     /// What is not known, in words.
     pub(crate) missing: Vec<String>,
+    /// What `git blame --porcelain` printed for the whole file; empty where git does not know it.
+    #[serde(skip)]
+    pub(crate) told: Vec<u8>,
 }
 
 /// One line.
@@ -207,7 +210,7 @@ pub(crate) fn blame(reader: Option<&Reader>, asked: &Asked) -> Result<Blame, Bla
     let Some(reader) = reader else {
         answer.missing.push("nothing has been recorded on this device".to_owned());
         let attribution = Attribution::new(text.len(), Origin::Unknown);
-        let commits = commits.map(Commits::answer).unwrap_or_default();
+        let commits = commits.map(|it| it.answer(&mut answer.told)).unwrap_or_default();
         return finish(answer, None, asked, &text, &attribution, &commits, |_| false);
     };
     let mut attributor = match &layout {
@@ -222,7 +225,7 @@ pub(crate) fn blame(reader: Option<&Reader>, asked: &Asked) -> Result<Blame, Bla
     };
     let attribution = attribution.filter(|found| found.covers(text.len()));
     let attribution = attribution.unwrap_or_else(|| Attribution::new(text.len(), Origin::Unknown));
-    let commits = commits.map(Commits::answer).unwrap_or_default();
+    let commits = commits.map(|it| it.answer(&mut answer.told)).unwrap_or_default();
     let is_inferred = |id: &str| attributor.as_mut().is_some_and(|it| it.history().is_inferred(id));
     finish(answer, Some(reader), asked, &text, &attribution, &commits, is_inferred)
 }
@@ -422,7 +425,7 @@ impl Commits {
         Commits(piped.stdout(std::process::Stdio::piped()).spawn().ok())
     }
 
-    fn answer(self) -> HashMap<usize, String> {
+    fn answer(self, told: &mut Vec<u8>) -> HashMap<usize, String> {
         let output = self.0.and_then(|child| child.wait_with_output().ok());
         let Some(output) = output.filter(|output| output.status.success()) else { return HashMap::new() };
         let mut commits = HashMap::new();
@@ -436,6 +439,7 @@ impl Commits {
                 commits.insert(number, id.to_owned());
             }
         }
+        *told = output.stdout;
         commits
     }
 }
