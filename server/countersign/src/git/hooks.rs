@@ -14,9 +14,9 @@ use countersign_event::payload::commit::RefMoved;
 use countersign_event::{How, Payload};
 use countersign_spool::{Device, append_once};
 
+use crate::bounded::Deadline;
 use crate::cli::GitArgs;
 use crate::git;
-use crate::hook::sys::Deadline;
 use crate::recorder::{Complete, Record};
 use crate::shell::{Shell, now};
 use place::Place;

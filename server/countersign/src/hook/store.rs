@@ -40,6 +40,8 @@ pub(super) struct Memory {
     pub(super) prompt: String,
     /// The turn it began.
     pub(super) turn: Option<String>,
+    /// What the model thought since the last call.
+    pub(super) thought: String,
     /// A person was asked and said yes.
     pub(super) allowed: bool,
     /// The permission mode that the session had first.

@@ -13,9 +13,9 @@ use countersign_event::digest::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::bounded::{self, Deadline};
 use crate::git;
 use crate::git::state::Layout;
-use crate::hook::sys::{self, Deadline};
 
 /// The end of a reflog that is looked at: its last line is all that counts.
 const REFLOG_TAIL: u64 = 64 << 10;
@@ -124,7 +124,7 @@ impl Place {
     }
 
     fn git(&self, args: &[&str], deadline: Deadline) -> Option<String> {
-        let out = String::from_utf8(sys::git(&self.here, args, b"", deadline)?).ok()?;
+        let out = String::from_utf8(bounded::git(&self.here, args, b"", deadline)?).ok()?;
         let out = out.trim_end();
         (!out.is_empty()).then(|| out.to_owned())
     }

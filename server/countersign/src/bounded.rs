@@ -25,7 +25,7 @@ impl Deadline {
 
 /// Reads everything there is, at most `limit` bytes. `None` where the end did not come in time or lies
 /// beyond the limit.
-pub(super) fn read_all(mut from: impl Read + Waitable, limit: usize, deadline: Deadline) -> Option<Vec<u8>> {
+pub(crate) fn read_all(mut from: impl Read + Waitable, limit: usize, deadline: Deadline) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut chunk = vec![0; 64 << 10];
     loop {
@@ -67,7 +67,7 @@ pub(crate) fn git(dir: &Path, args: &[&str], input: &[u8], deadline: Deadline) -
 }
 
 /// What git is told at once: less than a pipe holds, so that writing never waits.
-pub(super) const GIT_INPUT_MAX: usize = 32 << 10;
+pub(crate) const GIT_INPUT_MAX: usize = 32 << 10;
 
 fn ask(child: &mut Child, input: &[u8], deadline: Deadline) -> Option<Vec<u8>> {
     if let Some(mut stdin) = child.stdin.take() {
