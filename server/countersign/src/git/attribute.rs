@@ -91,8 +91,15 @@ impl<'a> Attributor<'a> {
         let id = source.of_bytes(text.as_bytes());
         let head = state.head.as_deref();
         let is_new = head.is_none_or(|head| source.at(head, path).is_none());
-        let gone = if is_new { gone(layout) } else { Vec::new() };
         let worktree = layout.worktree.to_string_lossy();
+        let mut gone = if is_new { gone(layout) } else { Vec::new() };
+        if is_new {
+            let seen = self.history.paths_seen(&worktree).into_iter();
+            let left: Vec<Arc<str>> =
+                seen.filter(|path| layout.worktree.join(&**path).symlink_metadata().is_err()).collect();
+            gone.extend(left);
+            self.history.set_gone(&worktree, gone.iter().cloned());
+        }
         self.history.of_text(&worktree, path, moment(&state), gone, id, &text.into())
     }
 
