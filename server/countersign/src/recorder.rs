@@ -21,7 +21,8 @@ use countersign_event::payload::{ContextItem, capture, trail};
 use countersign_event::redact::Redactor;
 use countersign_event::secret::Detector;
 use countersign_event::{Absent, Event, EventBytes, Fact, How, Payload, Timestamp, digest};
-use countersign_provenance::spans::Spans;
+use countersign_provenance::attribution::Attribution;
+use countersign_provenance::session::Retained;
 use countersign_provenance::text::Text;
 use countersign_spool::{Append, Class, Device, Kind, Snapshot, Writer};
 use tower_lsp::ls_types::Uri;
@@ -77,7 +78,21 @@ pub(crate) struct SavedText {
     /// Its text.
     pub(crate) text: Text,
     /// Who wrote its parts.
-    pub(crate) spans: Spans,
+    pub(crate) attribution: Attribution,
+    /// What a later session needs to measure its contributions.
+    pub(crate) retained: Vec<Retained>,
+}
+
+impl SavedText {
+    /// Writes the writers, and beside them, where only an editor of ours looks, the contributions.
+    fn spans_json(&self) -> String {
+        let mut json = self.attribution.to_json();
+        if let (false, Ok(retained)) = (self.retained.is_empty(), serde_json::to_string(&self.retained)) {
+            json.truncate(json.len() - 1);
+            json.push_str(&format!(r#","retained":{retained}}}"#));
+        }
+        json
+    }
 }
 
 /// A handle to this process's recorder. Cheap to clone.
@@ -336,7 +351,7 @@ impl Worker {
         }
         let text = saved.text.to_string().into_bytes();
         let mut it = Snapshot::of(snapshot_path(&saved.uri), Kind::Saved, Some(text), saved.at);
-        it.spans_json = Some(saved.spans.to_json());
+        it.spans_json = Some(saved.spans_json());
         if let Some(file) = &file {
             it = git::state::placed(it, file);
         }

@@ -74,6 +74,18 @@ impl Reader {
         self.observed("path = ?1 AND kind IS NOT NULL ORDER BY rowid", [path])
     }
 
+    /// Says whether a file was seen with one of these blobs at an absolute path. Cheap: it is asked often.
+    pub fn was_seen(&self, path: &str, blobs: &[BlobKey]) -> Result<bool, SpoolError> {
+        let read = |row: &Row<'_>| row.get::<_, bool>(0);
+        let sql = "SELECT EXISTS (SELECT 1 FROM snapshots WHERE path = ? AND blob_key = ?)";
+        let mut was_seen = false;
+        for blob in blobs {
+            let found = self.conn.prepare_cached(sql).and_then(|mut it| it.query_row((path, blob), read));
+            was_seen |= found.map_err(|e| self.sql(e))?;
+        }
+        Ok(was_seen)
+    }
+
     /// Returns a number that grows with every snapshot.
     pub fn last_snapshot(&self) -> Result<i64, SpoolError> {
         let read = |row: &Row<'_>| row.get(0);
