@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use countersign_event::content::{ContentName, KeepReason, NewContent};
 use countersign_event::{EventBytes, Timestamp};
-use countersign_spool::{Append, Class, Placed, Reader, Snapshot, Spool, append_once};
+use countersign_spool::{Append, Class, Kind, Placed, Reader, Snapshot, Spool, append_once};
 use serde_json::{Value, json};
 
 use crate::support::{World, git, json_lines, of_type, wait_for};
@@ -160,7 +160,12 @@ fn event(n: u32, noun: &str, subject: &str, data: &Value) -> EventBytes {
 /// An acceptance without texts.
 fn light(n: u32) -> Append {
     let data = json!({ "how": "observed", "contribution": format!("c{n}"), "act": 1, "place": { "path": "a.rs" } });
-    Append { event: event(n, "suggestion.accepted", &format!("c{n}"), &data), class: Class::Full, contents: Vec::new() }
+    Append {
+        event: event(n, "suggestion.accepted", &format!("c{n}"), &data),
+        class: Class::Full,
+        contents: Vec::new(),
+        if_told: None,
+    }
 }
 
 /// An acceptance with its output kept.
@@ -182,7 +187,12 @@ fn full(n: u32, contribution: &str, place: &Value, output: &str) -> Append {
         "path": { "tool": "copilot", "kind": "ide", "transport": "tap", "trust": "supervised", "how": "observed" },
         "content": { "output": content.commitment },
     });
-    Append { event: event(n, "suggestion.accepted", contribution, &data), class: Class::Full, contents: vec![content] }
+    Append {
+        event: event(n, "suggestion.accepted", contribution, &data),
+        class: Class::Full,
+        contents: vec![content],
+        if_told: None,
+    }
 }
 
 #[test]
@@ -400,7 +410,8 @@ fn a_batch_that_is_too_large_is_split_until_it_fits() {
 fn an_event_that_the_collector_can_never_take_becomes_a_hole_and_the_rest_goes_on() {
     let world = World::new();
     let poison = EventBytes::parse(light(1).event.as_str().replace(",\"id\"", ",\n\"id\"").as_bytes());
-    let poison = Append { event: poison.expect("still an event"), class: Class::Full, contents: Vec::new() };
+    let poison =
+        Append { event: poison.expect("still an event"), class: Class::Full, contents: Vec::new(), if_told: None };
     world.append([light(0), poison, light(2)]);
     let collector = Collector::start(&world);
     let token = world.token("device");
@@ -577,11 +588,13 @@ fn trace_answers_by_file_and_line_from_the_spool_and_from_the_archive() {
         { "start": 12 + ai.len(), "end": text.len(), "origin": "human" },
     ]);
     let snapshot = Snapshot {
-        path: path(&file).to_owned(),
-        repository_path: Some("a.rs".to_owned()),
-        text: text.clone(),
-        spans_json: spans.to_string(),
-        time: "2026-01-02T03:04:06.000Z".parse::<Timestamp>().expect("a time"),
+        spans_json: Some(spans.to_string()),
+        ..Snapshot::of(
+            path(&file).to_owned(),
+            Kind::Saved,
+            Some(text.clone().into_bytes()),
+            "2026-01-02T03:04:06.000Z".parse::<Timestamp>().expect("a time"),
+        )
     };
     Spool::open(&world.state()).expect("a spool").put_snapshot(&snapshot).expect("kept");
     // The text has moved since: a line before it, another indent.

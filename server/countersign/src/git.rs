@@ -3,6 +3,15 @@
 //! Only the `git` binary answers, with optional locks off, so that no command of the user's ever
 //! waits for ours. Nothing here runs on the path of a keystroke.
 
+pub(crate) mod attested;
+pub(crate) mod attribute;
+pub(crate) mod blame;
+pub(crate) mod graph;
+pub(crate) mod hooks;
+pub(crate) mod objects;
+pub(crate) mod settle;
+pub(crate) mod state;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -39,9 +48,8 @@ impl Repositories {
         self.of_root(root)
     }
 
-    /// Takes over what somebody found out earlier about a repository; its HEAD is asked for now.
-    pub(crate) fn remember(&mut self, root: PathBuf, id: Option<String>, email: Option<String>) {
-        let head = ask(&root, &["rev-parse", "--verify", "--quiet", "HEAD"]);
+    /// Takes over what somebody found out about a repository, its HEAD just now.
+    pub(crate) fn remember(&mut self, root: PathBuf, id: Option<String>, email: Option<String>, head: Option<String>) {
         self.by_root.insert(root.clone(), Repository { root, id, head, email, head_read: Instant::now() });
     }
 

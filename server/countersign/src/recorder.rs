@@ -16,13 +16,15 @@ use std::time::{Duration, Instant};
 
 use countersign_event::content::{ContentName, ContentSlot, NewContent};
 use countersign_event::facts::Sensitivity;
-use countersign_event::payload::{capture, trail};
+use countersign_event::payload::suggestion::Entered;
+use countersign_event::payload::{ContextItem, capture, trail};
 use countersign_event::redact::Redactor;
 use countersign_event::secret::Detector;
 use countersign_event::{Absent, Event, EventBytes, Fact, How, Payload, Timestamp, digest};
-use countersign_provenance::spans::Spans;
+use countersign_provenance::attribution::Attribution;
+use countersign_provenance::session::Retained;
 use countersign_provenance::text::Text;
-use countersign_spool::{Append, Class, Device, Snapshot, Writer};
+use countersign_spool::{Append, Class, Device, Kind, Snapshot, Writer};
 use tower_lsp::ls_types::Uri;
 use uuid::Uuid;
 
@@ -76,7 +78,21 @@ pub(crate) struct SavedText {
     /// Its text.
     pub(crate) text: Text,
     /// Who wrote its parts.
-    pub(crate) spans: Spans,
+    pub(crate) attribution: Attribution,
+    /// What a later session needs to measure its contributions.
+    pub(crate) retained: Vec<Retained>,
+}
+
+impl SavedText {
+    /// Writes the writers, and beside them, where only an editor of ours looks, the contributions.
+    fn spans_json(&self) -> String {
+        let mut json = self.attribution.to_json();
+        if let (false, Ok(retained)) = (self.retained.is_empty(), serde_json::to_string(&self.retained)) {
+            json.truncate(json.len() - 1);
+            json.push_str(&format!(r#","retained":{retained}}}"#));
+        }
+        json
+    }
 }
 
 /// A handle to this process's recorder. Cheap to clone.
@@ -96,6 +112,7 @@ struct Shared {
 enum Message {
     Record(Box<Record>),
     Snapshot(Box<SavedText>),
+    Seen(Box<Snapshot>),
     SignedIn(String),
     Close(Duration, SyncSender<Result<(), Failure>>),
 }
@@ -151,6 +168,15 @@ impl Recorder {
     pub(crate) fn signed_in(&self, account: String) {
         // Without a recorder thread nothing is recorded either.
         let _ = self.queue.send(Message::SignedIn(account));
+    }
+
+    /// Keeps what was seen of a file. Never waits; one that does not fit is let go.
+    pub(crate) fn saw(&self, seen: Snapshot) {
+        let size = seen.text.as_ref().map_or(0, Vec::len);
+        let waiting = self.shared.waiting_bytes.fetch_add(size, Ordering::Relaxed);
+        if waiting + size > QUEUE_BYTES_MAX || self.queue.send(Message::Seen(Box::new(seen))).is_err() {
+            self.shared.waiting_bytes.fetch_sub(size, Ordering::Relaxed);
+        }
     }
 
     /// Returns the digest by which two processes of this device recognise the same inserted text.
@@ -220,6 +246,14 @@ fn run(shell: &Shell, device: Option<Device>, messages: &Receiver<Message>, shar
                 signed_in = Some(account.clone());
                 if let Some(worker) = &mut worker {
                     worker.complete.signed_in(account);
+                }
+            }
+            Message::Seen(seen) => {
+                shared.waiting_bytes.fetch_sub(seen.text.as_ref().map_or(0, Vec::len), Ordering::Relaxed);
+                if let Some(worker) = &mut worker
+                    && worker.complete.may_keep(Path::new(&seen.path))
+                {
+                    worker.writer.enqueue_snapshot(*seen);
                 }
             }
             Message::Close(deadline, done) => {
@@ -308,25 +342,20 @@ impl Worker {
 
     fn keep_snapshot(&mut self, saved: &SavedText) {
         let file = file_of_uri(&saved.uri);
-        let root = file.as_deref().and_then(|file| git::root_of(file.parent()?));
-        if self.complete.is_paused(root.as_deref()) || self.complete.policy(root.as_deref()).off {
-            return;
-        }
-        let repository_path = match (&file, &root) {
-            (Some(file), Some(root)) => file.strip_prefix(root).ok().map(with_slashes),
-            _ => None,
+        let is_kept = match &file {
+            Some(file) => self.complete.may_keep(file),
+            None => !self.complete.is_paused(None) && !self.complete.policy(None).off,
         };
-        let policy = self.complete.policy(root.as_deref());
-        if self.complete.leave_out(&policy, file.as_deref(), root.as_deref()).is_some() {
+        if !is_kept {
             return;
         }
-        self.writer.enqueue_snapshot(Snapshot {
-            path: snapshot_path(&saved.uri),
-            repository_path,
-            text: saved.text.to_string(),
-            spans_json: saved.spans.to_json(),
-            time: saved.at,
-        });
+        let text = saved.text.to_string().into_bytes();
+        let mut it = Snapshot::of(snapshot_path(&saved.uri), Kind::Saved, Some(text), saved.at);
+        it.spans_json = Some(saved.spans_json());
+        if let Some(file) = &file {
+            it = git::state::placed(it, file);
+        }
+        self.writer.enqueue_snapshot(it);
     }
 }
 
@@ -364,7 +393,9 @@ impl Complete {
         if let Some(told) = self.leave_out(&policy, file.as_deref(), root.as_deref()) {
             return told;
         }
-        let sensitive = self.complete_place(&mut record, file.as_deref(), root.as_deref(), &policy);
+        let given = complete_context(&mut record, &policy);
+        self.complete_entered(&mut record);
+        let sensitive = self.complete_place(&mut record, file.as_deref(), root.as_deref(), &policy) || given;
         self.complete_person(&mut record, root.as_deref());
         let contents = self.keep(&mut record, &policy, sensitive);
         Some(self.append(record, contents))
@@ -417,6 +448,18 @@ impl Complete {
         policy
     }
 
+    /// Says whether the text of a file may be kept: it is not excluded, its repository has not opted out,
+    /// nothing is paused.
+    pub(crate) fn may_keep(&mut self, file: &Path) -> bool {
+        let root = file.parent().and_then(git::root_of);
+        let policy = self.policy(root.as_deref());
+        let path = match &root {
+            Some(root) => file.strip_prefix(root).map(with_slashes).unwrap_or_default(),
+            None => with_slashes(file),
+        };
+        !policy.off && !policy.is_excluded(&path) && !self.is_paused(root.as_deref())
+    }
+
     /// Says whether nothing of this file is recorded, with the record that tells so where it was not
     /// told before. It names the patterns, never the file.
     fn leave_out(&mut self, policy: &Policy, file: Option<&Path>, root: Option<&Path>) -> Option<Option<Append>> {
@@ -448,6 +491,23 @@ impl Complete {
             paths,
         };
         Some(self.append(Record::light(now(), scope, Payload::CapturePaused(paused)), Vec::new()))
+    }
+
+    /// Describes what an agent's edit brought, so that whoever holds the file open recognises it when
+    /// the editor reads it again. One insertion from the first to the last line that changed.
+    fn complete_entered(&self, record: &mut Record) {
+        let Payload::EditApplied(edit) = &mut record.payload else { return };
+        if edit.how == How::Inferred || !edit.entered.is_empty() {
+            return;
+        }
+        let side = |name| record.texts.iter().find(|(slot, _)| *slot == name).map(|(_, text)| text.as_str());
+        // A slot without its text: there was a file, and nobody can say what stood in it.
+        let before = match side(ContentName::Before) {
+            None if edit.content.contains_key(&ContentName::Before) => return,
+            before => before.unwrap_or_default(),
+        };
+        let Some(after) = side(ContentName::After) else { return };
+        edit.entered = entered(before, after, self.device.digest_key()).into_iter().collect();
     }
 
     /// Fills in repository, base, path and sensitivity. Returns whether the path is sensitive.
@@ -524,14 +584,23 @@ impl Complete {
             Payload::SuggestionOffered(_) | Payload::ContributionMeasured(_) => Class::Normal,
             _ => Class::Full,
         };
-        let event = Event {
+        let evidence = match &record.payload {
+            Payload::EditApplied(edit) if edit.how != How::Inferred => Some(edit.as_evidence()),
+            _ => None,
+        };
+        let mut event = Event {
             id: Uuid::now_v7(),
             source: self.device.urn(),
             time: record.at,
             subject: record.subject,
             payload: record.payload,
         };
-        Append { event: self.without_secrets(event.to_bytes()), class, contents }
+        let bytes = self.without_secrets(event.to_bytes());
+        let if_told = evidence.map(|evidence| {
+            event.payload = Payload::ContributionEvidenced(evidence);
+            self.without_secrets(event.to_bytes())
+        });
+        Append { event: bytes, class, contents, if_told }
     }
 
     /// Hides secrets in the fields of an event. Names, ids and paths come from foreign programs, and
@@ -544,6 +613,48 @@ impl Complete {
         self.redactor.redact_value(&mut value);
         EventBytes::parse(value.to_string().as_bytes()).unwrap_or(event)
     }
+}
+
+/// Fills in how sensitive each thing is that the model was given. Returns whether any is: its text may stand
+/// in what the tool answered. What policy leaves out is not named, and an answer with it is not kept.
+fn complete_context(record: &mut Record, policy: &Policy) -> bool {
+    let Some(context) = record.payload.context_mut() else { return false };
+    // Globs know paths, and a resource's path stands behind its scheme.
+    let path_of = |item: &ContextItem| {
+        let path = item.path.split_once("://").map_or(item.path.as_str(), |(_, path)| path);
+        path.trim_start_matches('/').to_owned()
+    };
+    let told = context.len();
+    context.retain(|item| !policy.is_excluded(&path_of(item)));
+    let is_cut = context.len() < told;
+    let mut any = false;
+    for item in context {
+        let sensitive = policy.is_sensitive(&path_of(item));
+        item.sensitivity = Some(if sensitive { Sensitivity::Sensitive } else { Sensitivity::Ordinary });
+        any |= sensitive;
+    }
+    if is_cut {
+        record.texts.retain(|(name, _)| *name != ContentName::Output);
+        if let Some(slots) = record.payload.contents_mut() {
+            slots.insert(ContentName::Output, ContentSlot::Absent { absent: Absent::Policy });
+        }
+    }
+    any
+}
+
+/// Returns what stands between the lines that two texts begin and end with alike; `None` where nothing
+/// came there.
+fn entered(before: &str, after: &str, key: &[u8]) -> Option<Entered> {
+    let (old, new): (Vec<&str>, Vec<&str>) =
+        (before.split_inclusive('\n').collect(), after.split_inclusive('\n').collect());
+    let first = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
+    let rest = old[first..].iter().rev().zip(new[first..].iter().rev());
+    let last = rest.take_while(|(old, new)| old == new).count();
+    let text = new[first..new.len() - last].concat();
+    let old = Text::new(before);
+    let line = |line: usize| before.split_inclusive('\n').take(line).map(str::len).sum::<usize>();
+    let range = old.range(line(first)..line(before.split_inclusive('\n').count() - last));
+    (!text.is_empty()).then(|| Entered { range, bytes: text.len() as u64, digest: digest::entered(key, &text) })
 }
 
 /// Returns the file a `file:` URI names; `None` for anything else (untitled, remote, malformed).
@@ -560,7 +671,8 @@ pub(crate) fn snapshot_path(uri: &str) -> String {
     file_of_uri(uri).map_or_else(|| uri.to_owned(), |file| file.to_string_lossy().into_owned())
 }
 
-fn with_slashes(path: &Path) -> String {
+/// Writes a path with `/` between its parts.
+pub(crate) fn with_slashes(path: &Path) -> String {
     path.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
 }
 
@@ -569,6 +681,22 @@ mod tests {
     use countersign_spool::Reader;
 
     use super::*;
+
+    #[test]
+    fn what_an_edit_brought_is_told_from_its_first_changed_line_to_its_last() {
+        let shown = |before, after| {
+            let entered = entered(before, after, b"key")?;
+            let at = |at: countersign_event::facts::Position| format!("{}:{}", at.line, at.character);
+            Some(format!("{}-{} {}", at(entered.range.start), at(entered.range.end), entered.bytes))
+        };
+        let told = |text: &str| text.to_owned();
+        assert_eq!(shown("", "a\nb\n"), Some(told("0:0-0:0 4")));
+        assert_eq!(shown("a\nb\nc\nd\n", "a\nX\nc\nYY\nd\n"), Some(told("1:0-3:0 7")));
+        assert_eq!(shown("a\n", "a\na\n"), Some(told("1:0-1:0 2")));
+        assert_eq!(shown("a", "a\nb"), Some(told("0:0-0:1 3")));
+        assert_eq!(shown("a\nb\n", "a\n"), None);
+        assert_eq!(shown("a\n", "a\n"), None);
+    }
 
     #[test]
     fn what_did_not_fit_before_the_end_is_a_gap_too() {

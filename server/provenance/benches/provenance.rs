@@ -111,7 +111,7 @@ mod keystroke {
             .with_inputs(|| {
                 let mut session = Session::new([0; 32]);
                 let (uri, text) = (uri.clone(), source.clone());
-                let opened = Event::Opened { uri, language: "rust".to_owned(), version: 0, text, known: vec![] };
+                let opened = Event::Opened { uri, language: "rust".to_owned(), version: 0, text };
                 session.handle(opened, now);
                 (session, events.clone())
             })

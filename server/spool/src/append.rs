@@ -8,8 +8,10 @@ use rusqlite::{Connection, DropBehavior, OptionalExtension, Transaction, Transac
 
 use crate::epoch::{self, Epoch};
 use crate::inbox;
+use crate::missed;
 use crate::open::{self, Layout, Patience};
 use crate::prepare::{Append, Class, Prepared};
+use crate::snapshot::{self, PreparedSnapshot, Snapshot};
 use crate::{Device, SpoolError, sys};
 
 /// The spool, open for writing. One writer at a time among all processes; SQLite's lock sees to it.
@@ -82,15 +84,25 @@ impl Spool {
     ///
     /// When this returns `Ok` they are durable as the highest of their classes says; the first
     /// commit of a process and one that takes in the inbox are always FULL. An event whose id is in
-    /// the trail already is left out and counted, so doing it again after an error is safe.
+    /// the trail already is left out and counted, so doing it again after an error is safe. One whose
+    /// type and subject are in the trail already is inserted as its `if_told`, where it has one.
     /// Errors: nothing of it was appended (or, after an error of the commit itself, all of it).
     pub fn append(&mut self, appends: &[Append]) -> Result<Appended, SpoolError> {
-        let prepared: Vec<Prepared> =
-            appends.iter().map(|append| Prepared::new(append, &self.device)).collect::<Result<_, _>>()?;
-        self.append_prepared(&prepared)
+        self.append_with(appends, &[])
+    }
+
+    /// Appends events, and keeps snapshots in the same transaction.
+    pub fn append_with(&mut self, appends: &[Append], snapshots: &[Snapshot]) -> Result<Appended, SpoolError> {
+        let prepared = prepare(appends, &self.device)?;
+        let seen = snapshots.iter().map(|it| PreparedSnapshot::new(it, &self.device, Some(&self.conn)));
+        self.append_all(&prepared, &seen.collect::<Result<Vec<_>, _>>()?)
     }
 
     pub(crate) fn append_prepared(&mut self, own: &[Prepared]) -> Result<Appended, SpoolError> {
+        self.append_all(own, &[])
+    }
+
+    fn append_all(&mut self, own: &[Prepared], seen: &[PreparedSnapshot]) -> Result<Appended, SpoolError> {
         let mail = inbox::collect(&self.layout, &self.device)?;
         let full = self.first || !mail.is_empty() || own.iter().any(|prepared| prepared.class == Class::Full);
         let db = self.layout.db.clone();
@@ -102,6 +114,7 @@ impl Spool {
         appended.inserted += placed.inserted;
         appended.duplicates += placed.duplicates;
         (appended.last_seq, appended.last_hash) = (placed.last_seq, placed.last_hash);
+        snapshot::insert(&tx, &mail.snapshots).and_then(|()| snapshot::insert(&tx, seen)).map_err(sql)?;
         tx.commit().map_err(sql)?;
         self.first &= !full;
         // Only now, and only because the commit was FULL: until then the letter is the durable copy.
@@ -165,23 +178,48 @@ pub enum Placed {
 /// Where the spool can't be had within `lock_wait`, for whatever reason, the events go to the inbox.
 /// Errors: neither could be written; the spool's error is logged, the inbox's returned.
 pub fn append_once(state: &Path, appends: &[Append], lock_wait: Duration) -> Result<Placed, SpoolError> {
+    append_once_with(state, appends, &[], lock_wait)
+}
+
+/// Appends as [`append_once`] does, and keeps snapshots in the same transaction or letter.
+pub fn append_once_with(
+    state: &Path,
+    appends: &[Append],
+    snapshots: &[Snapshot],
+    lock_wait: Duration,
+) -> Result<Placed, SpoolError> {
     let started = Instant::now();
     let placed = Spool::open_within(state, lock_wait).and_then(|mut spool| {
         spool.lock_wait = lock_wait.saturating_sub(started.elapsed());
-        spool.append(appends)
+        let Some((missed, claim)) = missed::claim(&spool.layout) else {
+            return spool.append_with(appends, snapshots);
+        };
+        let mut all = appends.to_vec();
+        all.push(missed.gap(&spool.device));
+        let appended = spool.append_with(&all, snapshots)?;
+        missed::told(&spool.layout, claim);
+        Ok(appended)
     });
     match placed {
         Ok(appended) => Ok(Placed::Spool(appended)),
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "the spool can't be had, writing to the inbox");
             let layout = Layout::new(state);
-            let device = Device::obtain(&layout, &Patience::of(lock_wait))?;
-            let prepared: Vec<Prepared> =
-                appends.iter().map(|append| Prepared::new(append, &device)).collect::<Result<_, _>>()?;
-            inbox::post(&layout, &prepared)?;
-            Ok(Placed::Inbox)
+            let posted = Device::obtain(&layout, &Patience::of(lock_wait)).and_then(|device| {
+                let seen = snapshots.iter().map(|it| PreparedSnapshot::new(it, &device, None));
+                inbox::post_with(&layout, &prepare(appends, &device)?, &seen.collect::<Result<Vec<_>, _>>()?)
+            });
+            if posted.is_err() {
+                // What can't be counted either is in our own log alone.
+                let _ = missed::note(&layout, appends.len());
+            }
+            posted.map(|()| Placed::Inbox)
         }
     }
+}
+
+fn prepare(appends: &[Append], device: &Device) -> Result<Vec<Prepared>, SpoolError> {
+    appends.iter().map(|append| Prepared::new(append, device)).collect()
 }
 
 /// Inserts events at the end of an epoch. The caller commits, FULL where `full`.
@@ -189,6 +227,7 @@ pub(crate) fn insert(tx: &Connection, epoch: &Epoch, events: &[Prepared], full: 
     let (mut seq, mut hash) = epoch.last(tx)?;
     let (mut inserted, mut duplicates) = (0, 0);
     let mut known = tx.prepare("SELECT 1 FROM events WHERE id = ?")?;
+    let mut told = tx.prepare("SELECT 1 FROM events WHERE subject = ? AND type = ? LIMIT 1")?;
     let mut add_event = tx.prepare(
         "INSERT INTO events (stream, epoch, seq, hash, id, type, time, subject, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
@@ -200,6 +239,13 @@ pub(crate) fn insert(tx: &Connection, epoch: &Epoch, events: &[Prepared], full: 
             duplicates += 1;
             continue;
         }
+        // Two observers of one edit may both have looked and found nothing; here only one can be first.
+        let event = match &event.if_told {
+            Some(evidence) if told.query_row((&event.subject, &event.event_type), |_| Ok(())).optional()?.is_some() => {
+                &**evidence
+            }
+            _ => event,
+        };
         seq += 1;
         hash = chain::next(hash, event.event.as_bytes());
         add_event.execute((
@@ -255,7 +301,7 @@ mod tests {
         });
         let (id, time) = (uuid::Uuid::now_v7(), Timestamp::from_millis(0));
         let event = Event { id, source: "test".to_owned(), time, subject: None, payload };
-        Append { event: event.to_bytes(), class: Class::Normal, contents: Vec::new() }
+        Append { event: event.to_bytes(), class: Class::Normal, contents: Vec::new(), if_told: None }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::decode::{Call, Client, Edit, End, Heard, Input, Said, Step, Touches, text};
+use super::decode::{Call, Client, Edit, End, Heard, Input, Returned, Said, Step, Touches, text};
 
 pub(super) const CLIENT: Client = Client { name: "agent-v1", decode, heard: nothing, ends_late: false, answer: "" };
 
@@ -55,6 +55,7 @@ fn decode(input: &Input<'_>) -> Option<Said> {
         input: json["command"].clone(),
         touches: Touches::Anything(Vec::new()),
         output: input.text("command").map(str::to_owned),
+        command: input.text("command").map(str::to_owned),
         ..Call::default()
     };
     let ended = |call: Call| {
@@ -65,7 +66,10 @@ fn decode(input: &Input<'_>) -> Option<Said> {
             in_buffer: call.buffers.iter().any(|(buffer, _)| buffer == path),
         });
         let edits = if call.is_checkpoint { told.collect() } else { Vec::new() };
-        Step::Ended { call, end: End::Done, edits, decision: None }
+        let code = json["exit_code"].as_i64().and_then(|code| i32::try_from(code).ok());
+        let exit_status = code.filter(|_| call.command.is_some());
+        let returned = Returned { exit_status, ..Returned::of(&json["output"]) };
+        Step::Ended { call, end: End::Done, edits, decision: None, returned }
     };
     match input.text("type").or(input.event)? {
         // What changed since the last snapshot is nobody's; what is there now is what an agent finds.
@@ -89,8 +93,10 @@ fn decode(input: &Input<'_>) -> Option<Said> {
         }
         "pre_shell_command" => said.steps.push(Step::Calling(shell())),
         "post_shell_command" => said.steps.push(ended(shell())),
-        // A person's edit is what our own editor part sees; from here it is not taken over.
-        "known_human" => said.steps.push(Step::NotFollowed("known_human")),
+        "known_human" => {
+            let files = named("edited_filepaths").unwrap_or_else(|| buffers.iter().map(|it| it.0.clone()).collect());
+            said.steps.push(Step::Typed { files, buffers });
+        }
         _ => return None,
     }
     Some(said)
@@ -102,5 +108,5 @@ fn prompt(input: &Input<'_>, conversation: &str) -> Option<Step> {
     let of_user = |message: &&Value| ["type", "role"].iter().any(|name| message[*name] == "user");
     let last = messages.and_then(|messages| messages.iter().rev().find(of_user));
     let said = input.text("prompt").or(last.and_then(|message| text(message, "text").or(text(message, "content"))))?;
-    Some(Step::Prompted { turn: Some(format!("{conversation}\0{said}")), text: said.to_owned() })
+    Some(Step::Prompted { turn: Some(format!("{conversation}\0{said}")), text: said.to_owned(), given: Vec::new() })
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::decode::{Call, Client, End, Heard, Input, Said, Step, Touches, absolute_paths, text};
+use super::decode::{Call, Client, End, Heard, Input, Returned, Said, Step, Touches, absolute_paths, text, words_of};
 
 pub(super) const CLIENT: Client = Client { name: "cursor", decode, heard: nothing, ends_late: false, answer: "{}\n" };
 
@@ -35,17 +35,28 @@ fn decode(input: &Input<'_>) -> Option<Said> {
         "sessionStart" => Step::Began,
         "beforeSubmitPrompt" => {
             let turn = input.text("generation_id").map(str::to_owned);
-            Step::Prompted { turn, text: input.text("prompt")?.to_owned() }
+            let attached = json["attachments"].as_array().into_iter().flatten();
+            let given = attached.filter_map(|file| text(file, "filePath").or(text(file, "file_path")));
+            Step::Prompted { turn, text: input.text("prompt")?.to_owned(), given: given.map(str::to_owned).collect() }
         }
         "preToolUse" => Step::Calling(call(json)?),
-        "postToolUse" => Step::Ended { call: call(json)?, end: End::Done, edits: Vec::new(), decision: None },
+        "postToolUse" => {
+            let call = call(json)?;
+            let returned = returned(&call, &json["tool_output"]);
+            Step::Ended { call, end: End::Done, edits: Vec::new(), decision: None, returned }
+        }
         "postToolUseFailure" => {
             let end = match (json["failure_type"].as_str(), json["is_interrupt"] == true) {
                 (_, true) => End::Refused,
                 (Some("permission_denied"), _) => End::NotAllowed,
                 _ => End::Failed,
             };
-            Step::Ended { call: call(json)?, end, edits: Vec::new(), decision: None }
+            let returned = Returned::of(&json["error_message"]);
+            Step::Ended { call: call(json)?, end, edits: Vec::new(), decision: None, returned }
+        }
+        "afterAgentThought" => {
+            said.thought = input.text("text").map(str::to_owned);
+            return Some(said);
         }
         "stop" => Step::Rested,
         "sessionEnd" => Step::Finished,
@@ -73,5 +84,15 @@ fn call(json: &Value) -> Option<Call> {
         _ => (Touches::Anything(absolute_paths(input)), None),
     };
     let id = text(json, "tool_use_id").map(str::to_owned);
-    Some(Call { id, tool: tool.to_owned(), input: input.clone(), touches, output, ..Call::default() })
+    let command = output.clone().filter(|_| tool == "Shell");
+    Some(Call { id, tool: tool.to_owned(), input: input.clone(), touches, output, command, ..Call::default() })
+}
+
+/// An answer is JSON in a text, or a text; a shell's has its exit status and its output.
+fn returned(call: &Call, answer: &Value) -> Returned {
+    let parsed = answer.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok()).filter(Value::is_object);
+    let fields = parsed.as_ref().unwrap_or(answer);
+    let code = ["exitCode", "exit_code"].iter().find_map(|name| fields[*name].as_i64());
+    let exit_status = code.and_then(|code| i32::try_from(code).ok()).filter(|_| call.command.is_some());
+    Returned { text: words_of(answer), exit_status, given: Vec::new() }
 }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::decode::{Answer, Call, Client, End, Heard, Input, Said, Step, Touches, absolute_paths, text};
+use super::decode::{
+    Answer, Call, Client, End, Heard, Input, Returned, Said, Step, Touches, absolute_paths, text, words_of,
+};
 use super::patch;
 
 pub(super) const CLIENT: Client = Client { name: "opencode", decode, heard: nothing, ends_late: false, answer: "" };
@@ -37,7 +39,8 @@ fn decode(input: &Input<'_>) -> Option<Said> {
     let event = input.event?;
     let (hook, json) = (&input.json["input"], input.json);
     let properties = &json["properties"];
-    let Some(session) = text(hook, "sessionID").or(text(properties, "sessionID")) else {
+    let session = text(hook, "sessionID").or(text(properties, "sessionID"));
+    let Some(session) = session.or(text(&properties["part"], "sessionID")) else {
         // The plugin itself, files and projects: nothing about a session.
         return json.is_object().then(Said::default);
     };
@@ -50,15 +53,20 @@ fn decode(input: &Input<'_>) -> Option<Said> {
     let step = match event {
         "chat.message" => {
             said.model = text(&hook["model"], "modelID").map(str::to_owned);
-            let parts = json["output"]["parts"].as_array()?.iter();
-            let written = parts.filter(|part| part["type"] == "text" && part["synthetic"] != true);
+            let parts = json["output"]["parts"].as_array()?;
+            let files = parts.iter().filter(|part| part["type"] == "file");
+            let given = files.filter_map(|part| text(&part["source"], "path").or(text(part, "url")));
+            let given = given.filter(|name| !name.starts_with("data:")).map(str::to_owned).collect();
+            let written = parts.iter().filter(|part| part["type"] == "text" && part["synthetic"] != true);
             let prompt: Vec<&str> = written.filter_map(|part| part["text"].as_str()).collect();
             let turn = text(&json["output"]["message"], "id").map(str::to_owned);
-            Step::Prompted { turn, text: prompt.join("\n") }
+            Step::Prompted { turn, text: prompt.join("\n"), given }
         }
         "tool.execute.before" => Step::Calling(call(hook, &json["output"]["args"])?),
         "tool.execute.after" => {
-            Step::Ended { call: call(hook, &hook["args"])?, end: End::Done, edits: Vec::new(), decision: None }
+            let call = call(hook, &hook["args"])?;
+            let returned = returned(&call, &json["output"]);
+            Step::Ended { call, end: End::Done, edits: Vec::new(), decision: None, returned }
         }
         "event.permission.asked" => {
             let id = text(&properties["tool"], "callID")?.to_owned();
@@ -76,6 +84,12 @@ fn decode(input: &Input<'_>) -> Option<Said> {
         "event.session.created" => {
             said.version = text(info, "version").map(str::to_owned);
             Step::Began
+        }
+        // A part grows until it has an end.
+        "event.message.part.updated" if properties["part"]["type"] == "reasoning" => {
+            let part = &properties["part"];
+            said.thought = text(part, "text").filter(|_| !part["time"]["end"].is_null()).map(str::to_owned);
+            return Some(said);
         }
         "event.session.idle" => Step::Idle,
         "event.session.deleted" => Step::Finished,
@@ -101,5 +115,14 @@ fn call(hook: &Value, input: &Value) -> Option<Call> {
         _ => (Touches::Anything(absolute_paths(input)), None),
     };
     let id = text(hook, "callID").map(str::to_owned);
-    Some(Call { id, tool: tool.to_owned(), input: input.clone(), touches, output, ..Call::default() })
+    let command = output.clone().filter(|_| tool == "bash");
+    Some(Call { id, tool: tool.to_owned(), input: input.clone(), touches, output, command, ..Call::default() })
+}
+
+fn returned(call: &Call, output: &Value) -> Returned {
+    let code = output["metadata"]["exit"].as_i64().and_then(|code| i32::try_from(code).ok());
+    let exit_status = code.filter(|_| call.command.is_some());
+    // Tools of MCP servers answer with blocks.
+    let words = words_of(&output["output"]).or_else(|| words_of(&output["content"]));
+    Returned { text: words, exit_status, given: Vec::new() }
 }

@@ -15,7 +15,7 @@ use countersign_spool::{ContentState, Reader, Snapshot, SpoolError};
 use serde_json::{Value, json};
 
 use super::place::Asked;
-use super::{Answer, ranges};
+use super::{Answer, conversation, ranges};
 use crate::error::Failure;
 
 /// Types that speak of a contribution without having it as their subject.
@@ -44,10 +44,15 @@ pub(super) struct Found {
 }
 
 impl Resolved {
+    /// A contribution that was asked for by its id, wherever it stands.
+    pub(super) fn one(id: String) -> Resolved {
+        Resolved { contributions: vec![Found { id, lines: Vec::new(), share: 0.0 }], ..Resolved::default() }
+    }
+
     /// Adds to a told contribution where it stands now.
     pub(super) fn add_lines(&self, told: &mut Value) {
         let found = self.contributions.iter().find(|found| told["contribution"] == found.id.as_str());
-        if let Some(found) = found {
+        if let Some(found) = found.filter(|found| !found.lines.is_empty()) {
             told["lines"] = ranges(&found.lines);
             told["share"] = json!(found.share);
         }
@@ -90,8 +95,9 @@ pub(super) fn resolve(state: &Path, asked: &Asked) -> Result<Option<Resolved>, F
 }
 
 fn attribution(snapshot: &Snapshot) -> Option<(String, Attribution)> {
-    let attribution = Attribution::from_json(&snapshot.spans_json, &snapshot.text).ok()?;
-    Some((snapshot.text.clone(), attribution))
+    let text = String::from_utf8(snapshot.text.clone()?).ok()?;
+    let attribution = Attribution::from_json(snapshot.spans_json.as_deref()?, &text).ok()?;
+    Some((text, attribution))
 }
 
 fn by_line(text: &str, attribution: &Attribution, asked: &Asked) -> Result<Resolved, Failure> {
@@ -234,17 +240,24 @@ fn tell_id(reader: &Reader, about: &[EventBytes], id: &str) -> Result<Option<Val
     events.extend(about.iter().filter(|bytes| bytes.as_str().contains(&quoted)).cloned());
     let Some(mut told) = tell_one(id, &events) else { return Ok(None) };
     for slot in told["content"].as_object_mut().into_iter().flat_map(|slots| slots.values_mut()) {
-        let Some(kept) = slot["kept"].as_str().map(str::to_owned) else { continue };
-        let state = match reader.content(&kept)? {
-            ContentState::Ok { text, .. } => {
-                slot["text"] = text.into();
-                "ok"
-            }
-            ContentState::Shed => "shed",
-            ContentState::Erased => "erased",
-            ContentState::Missing => "missing",
-        };
-        slot["state"] = state.into();
+        open_text(reader, slot)?;
     }
+    conversation::add(reader, &mut told)?;
     Ok(Some(told))
+}
+
+/// Adds to a slot of a kept text the text, or what became of it.
+pub(super) fn open_text(reader: &Reader, slot: &mut Value) -> Result<(), Failure> {
+    let Some(kept) = slot["kept"].as_str().map(str::to_owned) else { return Ok(()) };
+    let state = match reader.content(&kept)? {
+        ContentState::Ok { text, .. } => {
+            slot["text"] = text.into();
+            "ok"
+        }
+        ContentState::Shed => "shed",
+        ContentState::Erased => "erased",
+        ContentState::Missing => "missing",
+    };
+    slot["state"] = state.into();
+    Ok(())
 }

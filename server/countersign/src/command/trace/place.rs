@@ -39,6 +39,12 @@ impl Asked {
         })
     }
 
+    /// Returns the contribution, where one was named and no file.
+    pub(super) fn contribution(&self) -> Option<String> {
+        let id = uuid::Uuid::try_parse(&self.shown).ok()?;
+        (!self.file.exists()).then(|| id.to_string())
+    }
+
     /// Reads the text of the file, now or in the revision. `None` where there is no such file.
     ///
     /// Errors: it is not UTF-8, or can't be read.
@@ -112,7 +118,7 @@ fn same_file(a: &Path, b: &Path) -> bool {
 }
 
 /// Splits lines off the end; a colon that is followed by anything else belongs to the name.
-fn split(place: &str) -> (&str, Option<RangeInclusive<u32>>) {
+pub(in crate::command) fn split(place: &str) -> (&str, Option<RangeInclusive<u32>>) {
     let Some((file, tail)) = place.rsplit_once(':') else { return (place, None) };
     let (from, to) = tail.split_once('-').unwrap_or((tail, tail));
     match (from.parse(), to.parse()) {
