@@ -56,6 +56,25 @@ mod keystroke {
             });
     }
 
+    #[divan::bench(args = [10, 1_000, 10_000])]
+    fn text_and_attribution(bencher: Bencher<'_, '_>, count: usize) {
+        let source = file(5_000);
+        let changes: Vec<Change> = typing(2_500).collect();
+        let attribution = Attribution::of_origins(&source, spans(source.len(), count));
+        bencher
+            .counter(divan::counter::ItemsCount::new(16usize))
+            .with_inputs(|| (Text::new(&source), attribution.clone()))
+            .bench_local_values(|(mut text, mut attribution)| {
+                for change in &changes {
+                    let before = text.clone();
+                    for edit in text.apply(change, Encoding::Utf16).expect("it fits") {
+                        attribution.edit(&before, &text, edit, &Origin::TYPED);
+                    }
+                }
+                (text, attribution)
+            });
+    }
+
     #[divan::bench]
     fn bare_rope(bencher: Bencher<'_, '_>) {
         let source = file(5_000);
@@ -157,7 +176,7 @@ mod far {
     }
 
     /// Few different tokens in no order: the input for which nothing is an anchor.
-    fn noise(size: usize, seed: u64) -> String {
+    pub(super) fn noise(size: usize, seed: u64) -> String {
         let mut state = seed;
         let mut text = String::with_capacity(size);
         while text.len() < size {
@@ -190,30 +209,70 @@ mod far {
 mod carried {
     use super::*;
 
-    #[divan::bench(args = ["same", "one line", "every tenth line", "re-indented", "unrelated"])]
-    fn five_thousand_lines(bencher: Bencher<'_, '_>, what: &str) {
-        let before = file(5_000);
-        let attribution = Attribution::of_origins(&before, spans(before.len(), 500));
-        let after = match what {
-            "same" => before.clone(),
+    const CHANGES: [&str; 6] =
+        ["same", "one line", "every tenth line", "re-indented", "every tenth line wrapped", "unrelated"];
+
+    fn changed(before: &str, what: &str) -> String {
+        match what {
+            "same" => before.to_owned(),
             "one line" => before.replace("    let value_2500 =", "    let other ="),
             "every tenth line" => before.replace("0 = compute", "0 = quite_another_thing"),
             "re-indented" => before.replace("    let", "\tlet"),
+            "every tenth line wrapped" => before.replace("0) + 1;", "0\n    ) + 1;"),
             _ => before.replace("value", "thing").replace("compute", "call").replace("let", "var"),
-        };
+        }
+    }
+
+    fn bench(bencher: Bencher<'_, '_>, before: &str, after: &str) {
+        let attribution = Attribution::of_origins(before, spans(before.len(), 500));
         bencher.bench_local(|| {
-            let known = [Known { text: black_box(&before), attribution: &attribution, tier: Tier::Strong }];
-            carry(&known, black_box(&after), &Origin::Unknown, None)
+            let known = [Known { text: black_box(before), attribution: &attribution, tier: Tier::Strong }];
+            carry(&known, black_box(after), &Origin::Unknown, None)
         });
     }
 
-    #[divan::bench]
-    fn five_thousand_lines_similar_lines(bencher: Bencher<'_, '_>) {
+    #[divan::bench(args = CHANGES)]
+    fn five_thousand_lines(bencher: Bencher<'_, '_>, what: &str) {
         let before = file(5_000);
-        let after = before.replace("0 = compute", "0 = quite_another_thing");
+        bench(bencher, &before, &changed(&before, what));
+    }
+
+    #[divan::bench(args = CHANGES, sample_count = 10)]
+    fn hundred_thousand_lines(bencher: Bencher<'_, '_>, what: &str) {
+        let before = file(100_000);
+        bench(bencher, &before, &changed(&before, what));
+    }
+
+    /// Lines of four kinds in no order.
+    #[divan::bench(sample_count = 10)]
+    fn hundred_thousand_lines_of_noise(bencher: Bencher<'_, '_>) {
+        let lines = |seed| far::noise(200_000, seed).replace(' ', ";\n");
+        bench(bencher, &lines(1), &lines(2));
+    }
+
+    #[divan::bench(args = CHANGES)]
+    fn five_thousand_lines_similar(bencher: Bencher<'_, '_>, what: &str) {
+        let before = file(5_000);
+        let after = changed(&before, what);
         bencher.bench_local(|| {
             let (before, after): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
             similar::capture_diff_slices(similar::Algorithm::Histogram, &before, &after).len()
         });
+    }
+
+    /// A whole process, which compares lines and knows nothing of writers.
+    #[divan::bench(args = CHANGES)]
+    #[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the baseline is another program")]
+    fn five_thousand_lines_git_diff(bencher: Bencher<'_, '_>, what: &str) {
+        let before = file(5_000);
+        let place = std::env::temp_dir().join(format!("countersign-bench-{}", std::process::id()));
+        let paths = ["before", "after"].map(|name| place.join(name));
+        std::fs::create_dir_all(&place).expect("there is room for two files");
+        std::fs::write(&paths[0], &before).expect("there is room");
+        std::fs::write(&paths[1], changed(&before, what)).expect("there is room");
+        let mut git = std::process::Command::new("git");
+        git.args(["diff", "--no-index", "--no-color"]).args(&paths);
+        bencher.bench_local(|| git.output().expect("git is installed").stdout.len());
+        std::fs::remove_dir_all(&place).expect("it is there");
     }
 }
