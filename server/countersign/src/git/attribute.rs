@@ -91,14 +91,26 @@ impl<'a> Attributor<'a> {
         let id = source.of_bytes(text.as_bytes());
         let head = state.head.as_deref();
         let is_new = head.is_none_or(|head| source.at(head, path).is_none());
-        let gone = if is_new { gone(layout) } else { Vec::new() };
         let worktree = layout.worktree.to_string_lossy();
+        let mut gone = if is_new { gone(layout) } else { Vec::new() };
+        if is_new {
+            let seen = self.history.paths_seen(&worktree).into_iter();
+            let left: Vec<Arc<str>> =
+                seen.filter(|path| layout.worktree.join(&**path).symlink_metadata().is_err()).collect();
+            gone.extend(left);
+            self.history.set_gone(&worktree, gone.iter().cloned());
+        }
         self.history.of_text(&worktree, path, moment(&state), gone, id, &text.into())
     }
 
     /// Returns the text of a path in a commit, and who wrote it. `None` where there is none that is text.
     pub(crate) fn of_version(&mut self, commit: &str, path: &str) -> Option<Arc<history::Known>> {
         self.history.of_version(commit, path)
+    }
+
+    /// Counts the texts that were seen and can't be read any more.
+    pub(crate) fn broken(&mut self) -> usize {
+        self.history.source().broken
     }
 
     /// The history itself.
@@ -144,6 +156,8 @@ pub(crate) struct Texts<'a> {
     by_key: HashMap<BlobKey, TextId>,
     places: Vec<Place>,
     at: HashMap<(String, String), Option<TextId>>,
+    /// Texts that were kept, and are neither in the spool nor in git any more.
+    broken: usize,
 }
 
 #[derive(Default)]
@@ -156,7 +170,7 @@ struct Place {
 
 impl<'a> Texts<'a> {
     fn new(reader: &'a Reader, objects: Option<Objects>) -> Texts<'a> {
-        Texts { reader, objects, by_key: HashMap::new(), places: Vec::new(), at: HashMap::new() }
+        Texts { reader, objects, by_key: HashMap::new(), places: Vec::new(), at: HashMap::new(), broken: 0 }
     }
 
     fn of_key(&mut self, key: BlobKey) -> TextId {
@@ -220,7 +234,10 @@ impl<'a> Texts<'a> {
         let bytes = match (kept, &place.oid) {
             (Some(bytes), _) => bytes,
             (None, Some(oid)) => self.objects.as_mut()?.blob(oid)?,
-            (None, None) => return None,
+            (None, None) => {
+                self.broken += usize::from(place.kept.is_some());
+                return None;
+            }
         };
         if bytes.len() as u64 > TEXT_BYTES_MAX || bytes.contains(&0) {
             return None;

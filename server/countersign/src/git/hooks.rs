@@ -24,9 +24,9 @@ use place::Place;
 /// When this process ends, done or not. git has gone on long before.
 const TIME: Duration = Duration::from_secs(5);
 /// How long for questions that only git can answer.
-const GIT_TIME: Duration = Duration::from_millis(40);
-/// How long for the spool's lock; then the inbox takes the event.
-const LOCK_WAIT: Duration = Duration::from_millis(25);
+const GIT_TIME: Duration = Duration::from_secs(2);
+/// How long for the spool's lock; then the inbox takes the event, which costs no more than waiting would.
+const LOCK_WAIT: Duration = Duration::from_millis(1);
 
 /// Runs `countersign git`. What it can't do is logged and never fails git.
 pub(crate) fn run(args: &GitArgs) {

@@ -68,7 +68,8 @@ impl Layout {
         }
     }
 
-    fn resolve(&self, reference: &str) -> Option<String> {
+    /// Returns the commit at which a reference stands; `None` where files do not say it.
+    pub(crate) fn resolve(&self, reference: &str) -> Option<String> {
         let mut name = reference.to_owned();
         // A symbolic reference points to another at most a few times.
         for _ in 0..5 {

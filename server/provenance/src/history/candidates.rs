@@ -24,15 +24,21 @@ pub(super) struct Now {
     pub(super) worktree: Arc<str>,
     pub(super) path: Arc<str>,
     pub(super) moment: Moment,
-    /// Paths that HEAD has and the work tree does not.
+    /// Paths that HEAD has or somebody saw, and that the work tree has not.
     pub(super) gone: Vec<Arc<str>>,
 }
 
-/// A commit, and a path it changed.
+/// A commit or a work tree, and a path in it.
 type Version = (Arc<str>, Arc<str>);
 
 /// Nodes of one strength, tried together.
 pub(super) type Group = Vec<(Node, Tier)>;
+
+/// So many of the newest looks at other files are searched for what a new file may have come from.
+const LEFT_MAX: usize = 256;
+
+/// A whole file of fewer bytes may have been written twice.
+const WHOLE_BYTES_MIN: usize = 40;
 
 /// Of one group no more than this many are tried: the nearest.
 pub(super) const GROUP_MAX: usize = 24;
@@ -45,12 +51,14 @@ pub(super) struct Past {
     by_path: HashMap<Arc<str>, Vec<usize>>,
     by_text: HashMap<TextId, Vec<usize>>,
     by_call: HashMap<Arc<str>, Vec<usize>>,
-    by_head: HashMap<Arc<str>, Vec<usize>>,
+    by_head: HashMap<Option<Arc<str>>, Vec<usize>>,
     versions: HashMap<TextId, Vec<Version>>,
     changed: HashMap<Arc<str>, Vec<Arc<str>>>,
     authors: HashMap<Arc<str>, Vec<Arc<str>>>,
     lineage: HashMap<Arc<str>, Arc<[Arc<str>]>>,
     stashes: Vec<Arc<str>>,
+    /// Paths of work trees that were seen and are not there now.
+    pub(super) gone: HashSet<Version>,
 }
 
 impl Past {
@@ -70,6 +78,7 @@ impl Past {
             changed: HashMap::new(),
             authors: HashMap::new(),
             stashes,
+            gone: HashSet::new(),
         };
         for (at, it) in past.seen.iter().enumerate() {
             past.by_path.entry(Arc::clone(&it.path)).or_default().push(at);
@@ -79,9 +88,7 @@ impl Past {
             if let Some(call) = &it.call {
                 past.by_call.entry(Arc::clone(call)).or_default().push(at);
             }
-            if let Some(head) = &it.moment.head {
-                past.by_head.entry(Arc::clone(head)).or_default().push(at);
-            }
+            past.by_head.entry(it.moment.head.clone()).or_default().push(at);
         }
         let mut in_order: Vec<&Commit> = past.commits.values().collect();
         in_order.sort_by_key(|commit| past.order.of_commit(&commit.id));
@@ -183,6 +190,15 @@ impl Past {
                 if it.moment.head.as_ref() == Some(commit));
             (Key::seen(it.seq) < key || late) && lineage.contains(&it.path)
         });
+        if seen.is_empty() && !matches!(node, Some(Node::Version(..))) {
+            // A file nobody knows by this name, and that stood whole under another one.
+            let is_large = source.text(text).is_some_and(|text| text.trim().len() >= WHOLE_BYTES_MIN);
+            let is_new = self.last_seen(worktree.map_or("", |it| it), path, key).is_none();
+            if is_large && is_new && heads.iter().all(|head| source.at(head, path).is_none()) {
+                let all = self.by_text.get(&text).into_iter().flatten().copied();
+                seen = all.filter(|at| Key::seen(self.seen[*at].seq) < key).collect();
+            }
+        }
         let near = |at: &usize| {
             let it = &self.seen[*at];
             let here = worktree.is_some_and(|worktree| it.worktree == *worktree);
@@ -323,11 +339,69 @@ impl Past {
         groups.push(special);
         let stashes = now.moment.stash.iter().chain(was.and_then(|was| was.moment.stash.as_ref()));
         groups.push(stashes.map(|stash| (self.version(stash, &now.path), Tier::Stored)).collect());
+        if was.is_none() {
+            groups.push(self.left_in_head(now, key));
+            groups.push(self.left_behind(Some(&now.worktree), &now.path, key));
+        }
         if is_touched {
             groups.push(self.stashes(&now.path, key));
             groups.push(self.rest_of_lineage(&now.path, key, source));
         }
         groups
+    }
+
+    /// What other files of the work tree held that are gone since, as far as anybody knows by now: one of
+    /// them may have been renamed to a name that nobody saw before.
+    fn left_behind(&self, worktree: Option<&str>, new: &Arc<str>, before: Key) -> Group {
+        let mut group: Group = Vec::new();
+        for all in self.by_path.iter().filter(|(path, _)| *path != new).map(|(_, all)| all) {
+            let is_here = |at: &usize| worktree.is_none_or(|worktree| *self.seen[*at].worktree == *worktree);
+            let here: Vec<usize> = all.iter().copied().filter(is_here).collect();
+            for (place, &at) in here.iter().enumerate() {
+                let was = &self.seen[at];
+                if was.text.is_none() || Key::seen(was.seq) >= before {
+                    continue;
+                }
+                let next = here.get(place + 1);
+                let node = match next {
+                    _ if self.is_gone(was, next.copied()) => Node::Seen(at),
+                    Some(next) if self.seen[*next].text.is_none() => Node::Seen(at),
+                    Some(next) => Node::Vanished(Box::new(Node::Seen(at)), Some(Box::new(Node::Seen(*next)))),
+                    None => continue,
+                };
+                group.push((node, Tier::Weak));
+            }
+        }
+        group.sort_by_key(|(node, _)| std::cmp::Reverse(self.key(node)));
+        group.truncate(LEFT_MAX);
+        group
+    }
+
+    /// Files that HEAD had at a moment and that are gone since: the next commit has them no more, or the
+    /// work tree has not.
+    fn left_in_head(&self, now: &Now, before: Key) -> Group {
+        let Some(head) = &now.moment.head else { return Vec::new() };
+        let here = self.gone.iter().filter(|(worktree, _)| *worktree == now.worktree).map(|(_, path)| path);
+        let next = self
+            .commits
+            .values()
+            .filter(|it| it.parents.first() == Some(head) && self.order.of_commit(&it.id) > before);
+        let by_git = next.flat_map(|it| &it.changes).filter(|it| it.parent == 0 && it.new.is_none()).map(|it| &it.path);
+        let mut paths: Vec<&Arc<str>> = here.chain(by_git).filter(|path| **path != now.path).collect();
+        paths.sort();
+        paths.dedup();
+        paths.into_iter().take(LEFT_MAX).map(|path| (self.version(head, path), Tier::Weak)).collect()
+    }
+
+    /// Says whether a file was gone before it was seen next: a commit has it no more, or it is not there now.
+    fn is_gone(&self, was: &Seen, next: Option<usize>) -> bool {
+        let until = next.map_or(Key::NOW, |next| Key::seen(self.seen[next].seq));
+        let by_git = self.changed.get(&was.path).into_iter().flatten().any(|commit| {
+            let mut changes = self.commits[commit].changes.iter();
+            let key = self.order.of_commit(commit);
+            key > Key::seen(was.seq) && key < until && changes.any(|it| it.path == was.path && it.new.is_none())
+        });
+        by_git || (next.is_none() && self.gone.contains(&(Arc::clone(&was.worktree), Arc::clone(&was.path))))
     }
 
     fn stashes(&self, path: &Arc<str>, before: Key) -> Group {
@@ -351,8 +425,13 @@ impl Past {
         let Some(commit) = self.commits.get(id) else { return Vec::new() };
         let key = self.order.of_commit(id);
         let lineage = self.lineage(path);
-        let on: Vec<&Arc<str>> = commit.parents.iter().chain(self.order.amended.get(id)).collect();
-        let mut dirty: Vec<usize> = on.iter().filter_map(|head| self.by_head.get(*head)).flatten().copied().collect();
+        let mut on: Vec<Option<Arc<str>>> = commit.parents.iter().cloned().map(Some).collect();
+        if on.is_empty() {
+            on.push(None);
+        }
+        on.extend(self.order.amended.get(id).cloned().map(Some));
+        let mut dirty: Vec<usize> = on.iter().filter_map(|head| self.by_head.get(head)).flatten().copied().collect();
+        let others = self.vanished_unseen(commit, &lineage, &dirty, key, source);
         dirty.retain(|at| lineage.contains(&self.seen[*at].path) && self.seen[*at].text.is_some());
         dirty.sort_by_key(|at| std::cmp::Reverse(self.seen[*at].seq));
         dirty.dedup();
@@ -369,12 +448,46 @@ impl Past {
         });
         groups.push(parents.collect());
         groups.push(self.vanished_in_commit(commit, path));
+        groups.push(others);
         if !(is_dirty && self.order.plain.contains(id)) {
             let twins = self.authors.get(&commit.author).into_iter().flatten().filter(|twin| *twin != id);
             groups.push(twins.rev().map(|twin| (self.version(twin, path), Tier::Strong)).collect());
         }
         groups.push(self.rest_of_lineage(path, key, source));
+        groups.push(self.left_behind(None, path, key));
         groups
+    }
+
+    /// What vanished from other files that were seen before a commit and that git may never have had.
+    fn vanished_unseen(
+        &self,
+        commit: &Commit,
+        lineage: &[Arc<str>],
+        dirty: &[usize],
+        before: Key,
+        source: &mut dyn Source,
+    ) -> Group {
+        let mut newest: HashMap<&Arc<str>, usize> = HashMap::new();
+        for at in dirty.iter().filter(|at| Key::seen(self.seen[**at].seq) < before) {
+            let it = &self.seen[*at];
+            if it.text.is_some() && !lineage.contains(&it.path) {
+                newest.insert(&it.path, *at);
+            }
+        }
+        let mut newest: Vec<usize> = newest.into_values().collect();
+        newest.sort_unstable_by_key(|at| std::cmp::Reverse(self.seen[*at].seq));
+        let mut group: Group = Vec::new();
+        for at in newest.into_iter().take(4 * GROUP_MAX) {
+            let path = &self.seen[at].path;
+            match source.at(&commit.id, path) {
+                None => group.push((Node::Seen(at), Tier::Weak)),
+                Some(_) => {
+                    let after = Node::Version(Arc::clone(&commit.id), Arc::clone(path));
+                    group.push((Node::Vanished(Box::new(Node::Seen(at)), Some(Box::new(after))), Tier::Weak));
+                }
+            }
+        }
+        group
     }
 
     /// What vanished from other paths in the same commit: from what was seen of them last, else from the
@@ -385,10 +498,13 @@ impl Past {
         for other in others.take(4 * GROUP_MAX) {
             let Some(parent) = commit.parents.first() else { break };
             let after = other.new.map(|_| Box::new(Node::Version(Arc::clone(&commit.id), Arc::clone(&other.path))));
-            let on_parent = self.by_path.get(&other.from).into_iter().flatten().rev();
-            let seen = on_parent.copied().find(|at| self.seen[*at].moment.head.as_ref() == Some(parent));
-            if let Some(at) = seen.filter(|at| self.seen[*at].text.is_some()) {
-                group.push((Node::Vanished(Box::new(Node::Seen(at)), after.clone()), Tier::Weak));
+            let key = self.order.of_commit(&commit.id);
+            let earlier = |at: &&usize| Key::seen(self.seen[**at].seq) < key && self.seen[**at].text.is_some();
+            let seen: Vec<usize> =
+                self.by_path.get(&other.from).into_iter().flatten().rev().filter(earlier).copied().collect();
+            let on_parent = seen.iter().find(|at| self.seen[**at].moment.head.as_ref() == Some(parent));
+            for at in on_parent.into_iter().chain(seen.first().filter(|at| Some(*at) != on_parent)) {
+                group.push((Node::Vanished(Box::new(Node::Seen(*at)), after.clone()), Tier::Weak));
             }
             let was = self.version(parent, &other.from);
             group.push((Node::Vanished(Box::new(was), after), Tier::Weak));

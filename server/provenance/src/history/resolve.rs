@@ -31,6 +31,8 @@ pub struct History<S> {
     source: S,
     known: HashMap<Node, Option<Arc<Known>>>,
     keys: HashMap<TextId, Arc<HashSet<u64>>>,
+    /// Nodes that would have explained themselves.
+    pub(super) circles: usize,
 }
 
 /// What must be known first.
@@ -40,7 +42,7 @@ impl<S: Source> History<S> {
     /// Takes what is known. Observations are in their order; stashes the oldest first.
     pub fn new(seen: Vec<Seen>, commits: Vec<Commit>, entries: Vec<Entry>, stashes: Vec<Arc<str>>, source: S) -> Self {
         let past = Past::new(seen, commits, entries, stashes);
-        History { past, source, known: HashMap::new(), keys: HashMap::new() }
+        History { past, source, known: HashMap::new(), keys: HashMap::new(), circles: 0 }
     }
 
     /// Returns who wrote a path in a commit. `None` where there is no such text.
@@ -55,8 +57,8 @@ impl<S: Source> History<S> {
         self.past.made(&commit.into(), &path.into())
     }
 
-    /// Returns who wrote a text that stands in a work tree now. `gone` are paths that HEAD has and the work
-    /// tree does not; `id` is the text's number.
+    /// Returns who wrote a text that stands in a work tree now. `gone` are paths that HEAD has or somebody
+    /// saw, and that are not there; `id` is the text's number.
     pub fn of_text(
         &mut self,
         worktree: &str,
@@ -92,6 +94,21 @@ impl<S: Source> History<S> {
         commits.into_iter().map(of).collect()
     }
 
+    /// Takes paths that were seen in a work tree and are not there now. To be told before anything is asked.
+    pub fn set_gone(&mut self, worktree: &str, paths: impl IntoIterator<Item = Arc<str>>) {
+        let worktree: Arc<str> = worktree.into();
+        self.past.gone.extend(paths.into_iter().map(|path| (Arc::clone(&worktree), path)));
+    }
+
+    /// Returns the paths that were seen in a work tree.
+    pub fn paths_seen(&self, worktree: &str) -> Vec<Arc<str>> {
+        let here = self.past.seen.iter().filter(|it| *it.worktree == *worktree);
+        let mut paths: Vec<Arc<str>> = here.map(|it| Arc::clone(&it.path)).collect();
+        paths.sort();
+        paths.dedup();
+        paths
+    }
+
     /// Returns a commit's parents.
     pub fn parents(&self, commit: &str) -> Vec<Arc<str>> {
         self.past.commits.get(commit).map(|commit| commit.parents.clone()).unwrap_or_default()
@@ -111,22 +128,20 @@ impl<S: Source> History<S> {
 
     fn resolve(&mut self, node: Node) -> Option<Arc<Known>> {
         let mut waiting = vec![node.clone()];
-        while let Some(top) = waiting.last() {
-            if self.known.contains_key(top) {
-                waiting.pop();
+        let mut begun: HashSet<Node> = HashSet::new();
+        while let Some(top) = waiting.pop() {
+            if self.known.contains_key(&top) {
                 continue;
             }
-            let top = top.clone();
             match self.attempt(&top) {
-                Ok(found) => {
-                    self.known.insert(top, found.map(Arc::new));
-                    waiting.pop();
-                }
+                Ok(found) => drop(self.known.insert(top, found.map(Arc::new))),
                 Err(needs) => {
-                    // By the order of nodes there are no circles; should there be one, nothing is guessed.
+                    begun.insert(top.clone());
+                    waiting.push(top);
                     for need in needs {
-                        if waiting.contains(&need) {
-                            debug_assert!(false, "{need:?} explains itself");
+                        // By the order of nodes there are no circles; should there be one, nothing is guessed.
+                        if begun.contains(&need) {
+                            self.circles += 1;
                             self.known.insert(need, None);
                         } else {
                             waiting.push(need);

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::bounded::{self, Deadline};
 use crate::git;
+use crate::git::state::Layout;
 
 /// The end of a reflog that is looked at: its last line is all that counts.
 const REFLOG_TAIL: u64 = 64 << 10;
@@ -25,10 +26,7 @@ const REWRITTEN_MAX: usize = 1_000;
 #[derive(Debug)]
 pub(super) struct Place {
     here: PathBuf,
-    /// Of this work tree: HEAD, its reflog, a rebase under way.
-    git_dir: PathBuf,
-    /// Of all work trees: references, configuration.
-    common_dir: PathBuf,
+    layout: Layout,
 }
 
 /// Where HEAD stands, and where it stood before.
@@ -50,26 +48,21 @@ struct Known {
 impl Place {
     /// Finds it from the directory a hook runs in and what git says there in `GIT_DIR`.
     pub(super) fn find(here: &Path, git_dir: Option<OsString>) -> Option<Place> {
-        let git_dir = match git_dir {
-            Some(said) => here.join(said),
-            None => git_dir_of(&git::root_of(here)?)?,
+        let layout = match git_dir {
+            Some(said) => Layout::of_git_dir(&here.join(said), Some(here)),
+            None => Layout::of_root(&git::root_of(here)?),
         };
-        let common_dir = match std::fs::read_to_string(git_dir.join("commondir")) {
-            Ok(said) => git_dir.join(said.trim_end()),
-            Err(_) => git_dir.clone(),
-        };
-        let common_dir = common_dir.canonicalize().unwrap_or(common_dir);
-        git_dir.join("HEAD").exists().then(|| Place { here: here.to_owned(), git_dir, common_dir })
+        let layout = layout.filter(|layout| layout.git_dir.join("HEAD").exists())?;
+        Some(Place { here: here.to_owned(), layout })
     }
 
     /// Tells where HEAD stands. `None` before the first commit.
     pub(super) fn stands(&self, deadline: Deadline) -> Option<Stands> {
-        let head = std::fs::read_to_string(self.git_dir.join("HEAD")).ok()?;
+        let head = std::fs::read_to_string(self.layout.git_dir.join("HEAD")).ok()?;
         let (reference, after) = match head.trim_end().strip_prefix("ref: ") {
-            None => ("HEAD".to_owned(), object(head.trim_end())?),
             // References are not files here: only git can tell.
             Some(reference) if reference.ends_with("/.invalid") => self.ask(deadline)?,
-            Some(reference) => (reference.to_owned(), self.resolve(reference, deadline)?),
+            reference => (reference.unwrap_or("HEAD").to_owned(), self.layout.resolve("HEAD")?),
         };
         let last = self.last_move().filter(|(_, new)| *new == after);
         let before = last.map(|(old, _)| old).filter(|old| old.bytes().any(|byte| byte != b'0'));
@@ -83,7 +76,8 @@ impl Place {
             return self.last_move().into_iter().collect();
         }
         let lists = ["rebase-merge/rewritten-list", "rebase-apply/rewritten"];
-        let Some(list) = lists.iter().find_map(|list| std::fs::read_to_string(self.git_dir.join(list)).ok()) else {
+        let Some(list) = lists.iter().find_map(|list| std::fs::read_to_string(self.layout.git_dir.join(list)).ok())
+        else {
             return Vec::new();
         };
         list.lines().filter_map(pair).take(REWRITTEN_MAX).collect()
@@ -92,12 +86,12 @@ impl Place {
     /// Returns the repository's ID; empty where it could not be found out in time. Cost: two small files;
     /// the first time, or when its configuration changed, as long as git takes to find the root commit.
     pub(super) fn repository(&self, state: &Path, deadline: Deadline) -> String {
-        let config = std::fs::metadata(self.common_dir.join("config")).ok().map(|metadata| {
+        let config = std::fs::metadata(self.layout.common_dir.join("config")).ok().map(|metadata| {
             let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
             (metadata.len(), changed.map_or(0, |age| u64::try_from(age.as_nanos()).unwrap_or(0)))
         });
         let dir = state.join("repositories");
-        let file = dir.join(&hex(&Sha256::digest(self.common_dir.as_os_str().as_encoded_bytes()))[..32]);
+        let file = dir.join(&hex(&Sha256::digest(self.layout.common_dir.as_os_str().as_encoded_bytes()))[..32]);
         let known = std::fs::read(&file).ok().and_then(|bytes| serde_json::from_slice::<Known>(&bytes).ok());
         if let Some(known) = known.filter(|known| known.config == config) {
             return known.id;
@@ -114,22 +108,13 @@ impl Place {
 
     /// The last line of HEAD's reflog: from where to where.
     fn last_move(&self) -> Option<(String, String)> {
-        let mut file = File::open(self.git_dir.join("logs/HEAD")).ok()?;
+        let mut file = File::open(self.layout.git_dir.join("logs/HEAD")).ok()?;
         let length = file.metadata().ok()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(REFLOG_TAIL))).ok()?;
         let mut tail = Vec::new();
         file.take(REFLOG_TAIL).read_to_end(&mut tail).ok()?;
         let tail = String::from_utf8_lossy(&tail);
         pair(tail.trim_end().rsplit('\n').next()?)
-    }
-
-    fn resolve(&self, reference: &str, deadline: Deadline) -> Option<String> {
-        let loose = [&self.git_dir, &self.common_dir].into_iter().find_map(|dir| {
-            let text = std::fs::read_to_string(dir.join(reference)).ok()?;
-            object(text.trim_end())
-        });
-        // Just moved, a reference is a file of its own; where it isn't, a hook was called by hand.
-        loose.or_else(|| object(&self.git(&["rev-parse", "--verify", "--quiet", "HEAD"], deadline)?))
     }
 
     fn ask(&self, deadline: Deadline) -> Option<(String, String)> {
@@ -143,16 +128,6 @@ impl Place {
         let out = out.trim_end();
         (!out.is_empty()).then(|| out.to_owned())
     }
-}
-
-/// A work tree's `.git`: a directory, or a file that names one.
-fn git_dir_of(root: &Path) -> Option<PathBuf> {
-    let dot_git = root.join(".git");
-    if dot_git.is_dir() {
-        return Some(dot_git);
-    }
-    let said = std::fs::read_to_string(dot_git).ok()?;
-    Some(root.join(said.strip_prefix("gitdir: ")?.trim_end()))
 }
 
 fn object(text: &str) -> Option<String> {
