@@ -5,7 +5,9 @@
 
 mod agent;
 mod cases;
+mod clients;
 mod documented;
+mod mutations;
 mod replay;
 
 use std::collections::BTreeMap;
@@ -70,9 +72,7 @@ fn outcome(status: &str) -> &str {
 fn compare_calls(recording: &Recording, called: &[&Value]) {
     let truth: BTreeMap<String, String> = recording
         .calls()
-        .map(|call| {
-            (text(&call["tool_call_id"]), recording.outcome_known_to_hooks(call, outcome(&text(&call["status"]))))
-        })
+        .map(|call| (text(&call["tool_call_id"]), outcome(&text(&call["status"])).to_owned()))
         .collect();
     let told: BTreeMap<String, String> = called
         .iter()
@@ -85,15 +85,9 @@ fn compare_calls(recording: &Recording, called: &[&Value]) {
         all.sort();
         all
     };
-    let outcomes = |all: Vec<String>| sorted(all);
     assert_eq!(
-        outcomes(called.iter().map(|event| text(&event["data"]["outcome"])).collect()),
-        outcomes(
-            recording
-                .calls()
-                .map(|call| recording.outcome_known_to_hooks(call, outcome(&text(&call["status"]))))
-                .collect()
-        )
+        sorted(called.iter().map(|event| text(&event["data"]["outcome"])).collect()),
+        sorted(recording.calls().map(|call| outcome(&text(&call["status"])).to_owned()).collect())
     );
 }
 
@@ -224,8 +218,12 @@ fn copilot_what_a_person_accepted_and_refused() {
 }
 
 #[test]
-fn opencode_writes_edits_and_a_shell_command() {
-    check("opencode", "opencode/opencode-write-edit-deny");
+fn opencode_writes_edits_a_shell_command_and_an_edit_that_a_plugin_denied() {
+    let played = check("opencode", "opencode/opencode-write-edit-deny");
+    // It could be done, nobody was asked, and it was not: that is concluded, and by whom is not known.
+    let denied = of_type(&played.events, "tool.called").into_iter().find(|event| event["data"]["outcome"] == "denied");
+    let data = &denied.unwrap()["data"];
+    assert_eq!((&data["how"], &data["decision"]), (&json!("inferred"), &Value::Null));
 }
 
 #[test]

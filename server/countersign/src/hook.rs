@@ -6,14 +6,20 @@
 //! the trail can be had, in the trail.
 
 mod agent_v1;
+mod amp;
 mod claude_code;
+mod cline;
 mod codex;
+mod compare;
 mod copilot;
 mod cursor;
 mod decode;
+mod droid;
 mod gemini_cli;
+mod kiro;
 mod opencode;
 mod patch;
+mod planned;
 mod session;
 mod store;
 mod sys;
@@ -21,6 +27,7 @@ mod text;
 mod transcript;
 mod tree;
 mod trouble;
+mod vscode;
 mod windsurf;
 
 use std::path::{Path, PathBuf};
@@ -54,14 +61,22 @@ const STDIN_BYTES_MAX: usize = 32 << 20;
 
 const CLIENTS: &[Client] = &[
     agent_v1::CLIENT,
+    amp::CLIENT,
     claude_code::CLIENT,
+    cline::CLIENT,
     codex::CLIENT,
     copilot::CLIENT,
     cursor::CLIENT,
+    droid::CLIENT,
     gemini_cli::CLIENT,
+    kiro::CLIENT,
     opencode::CLIENT,
+    vscode::CLIENT,
     windsurf::CLIENT,
 ];
+
+/// The most that a client's settings may hold to be looked into.
+const SETTINGS_BYTES_MAX: u64 = 256 << 10;
 
 /// Runs `countersign hook`. What it can't do is logged and never fails the agent.
 pub(crate) fn run(args: &HookArgs) {
@@ -92,12 +107,14 @@ fn hook(args: &HookArgs) -> Result<(), String> {
     }
     let tool = args.tool().unwrap_or_default();
     let json: Result<Value, _> = serde_json::from_slice(&said);
+    let heard = [args.event().unwrap_or_default().as_bytes(), &said].concat();
     let Some(client) = CLIENTS.iter().find(|client| client.name == tool) else {
         return degraded(&mut complete, state, "unknown_tool", &tool);
     };
+    let client = json.as_ref().map_or(client, |json| caller(client, json));
     let event = args.event();
     let env = |name: &str| std::env::var(name).ok();
-    let said = json.ok().and_then(|json| (client.decode)(&Input { event: event.as_deref(), json: &json, env: &env }));
+    let said = json.as_ref().ok().and_then(|json| (client.decode)(&Input { event: event.as_deref(), json, env: &env }));
     let Some(mut said) = said else {
         return degraded(&mut complete, state, "malformed_input", client.name);
     };
@@ -111,9 +128,17 @@ fn hook(args: &HookArgs) -> Result<(), String> {
     }
     let device = device(())?;
     let store = Store::new(state, &device, client.name, said.notes.as_deref().unwrap_or(&said.session));
+    // Two hooks of one client, or one that was called twice: the client's own clock shows that it is the same.
+    if let Ok(Value::String(_) | Value::Number(_)) = json.as_ref().map(|json| &json["timestamp"])
+        && said.steps.iter().any(decode::Step::is_nameless)
+        && store.was_heard(&heard)
+    {
+        return Ok(());
+    }
     let mut memory = store.memory();
     let before = memory.clone();
-    memory.model = said.model.take().or(if said.forgets_model { None } else { memory.model });
+    let model = said.model.take().or_else(|| said.settings.take().and_then(|path| model_in(&path)));
+    memory.model = model.or(if said.forgets_model { None } else { memory.model });
     memory.first_mode = memory.first_mode.or_else(|| said.mode.clone());
     memory.version = said.version.take().or(memory.version);
     let heard_of = |path: &PathBuf| memory.transcripts.contains(path);
@@ -151,6 +176,26 @@ fn hook(args: &HookArgs) -> Result<(), String> {
         done.records.into_iter().filter_map(|record| complete.complete(record, root.as_deref())).collect();
     append(state, &appends)?;
     note(&store, done.notes, &memory, &before).map_err(|error| format!("what was recorded could not be noted: {error}"))
+}
+
+/// Returns who calls: some clients run the hooks that were written for another.
+fn caller(called: &'static Client, json: &Value) -> &'static Client {
+    let named = |name: &str| CLIENTS.iter().find(|client| client.name == name).unwrap_or(called);
+    match called.name {
+        "claude-code" if json["cursor_version"].is_string() => named(cursor::CLIENT.name),
+        "claude-code" | "copilot" if vscode::is_from_it(json) => named(vscode::CLIENT.name),
+        _ => called,
+    }
+}
+
+/// Returns the model that a client's settings name.
+fn model_in(settings: &Path) -> Option<String> {
+    let metadata = settings.metadata().ok()?;
+    if !metadata.is_file() || metadata.len() > SETTINGS_BYTES_MAX {
+        return None;
+    }
+    let settings: Value = serde_json::from_slice(&std::fs::read(settings).ok()?).ok()?;
+    decode::text(&settings, "model").map(str::to_owned)
 }
 
 /// Gives the client the answer its hooks want, before anything can go wrong.

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use countersign_event::payload::tool::{DecidedBy, Decision, DecisionScope};
 use serde_json::Value;
 
-use super::decode::{Call, Client, End, Heard, Input, Said, Step, Touches, absolute_paths, text};
+use super::decode::{Call, Client, Edit, End, Heard, Input, Said, Step, Touches, absolute_paths, text};
 use super::patch;
+use super::planned::Swap;
+use super::vscode;
 
-pub(super) const CLIENT: Client = Client { name: "copilot", decode, heard, ends_late: false, answer: "" };
+pub(super) const CLIENT: Client = Client { heard, ..Client::new("copilot", decode) };
 
 /// Tools that change no file.
 const HARMLESS: &[&str] = &[
@@ -36,6 +38,10 @@ const HARMLESS: &[&str] = &[
 
 fn decode(input: &Input<'_>) -> Option<Said> {
     let json = input.json;
+    // Its configuration may be written like VS Code's; then it speaks like that, too.
+    if json["tool_name"].is_string() || json["hook_event_name"].is_string() || json["hookEventName"].is_string() {
+        return vscode::decode(input);
+    }
     let session = input.text("sessionId")?.to_owned();
     let home = || {
         (input.env)("COPILOT_HOME")
@@ -52,7 +58,7 @@ fn decode(input: &Input<'_>) -> Option<Said> {
     };
     let step = match input.event? {
         "sessionStart" => Step::Began,
-        "userPromptSubmitted" => Step::Prompted { turn: None, text: input.text("prompt")?.to_owned() },
+        "userPromptSubmitted" => Step::Prompted { turn: None, text: input.text("prompt")?.to_owned(), opens: false },
         "preToolUse" => Step::Calling(call(json)?),
         "postToolUse" => {
             let end = match json["toolResult"]["resultType"].as_str() {
@@ -76,17 +82,28 @@ fn call(json: &Value) -> Option<Call> {
     Some(make(None, text(json, "toolName")?, &json["toolArgs"]))
 }
 
-fn make(id: Option<&str>, tool: &str, input: &Value) -> Call {
+pub(super) fn make(id: Option<&str>, tool: &str, input: &Value) -> Call {
     // Some versions send the arguments as JSON in a string; a patch is a string of its own.
     let parsed = input.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok()).filter(Value::is_object);
     let fields = parsed.as_ref().unwrap_or(input);
-    let file = || text(fields, "path").map(PathBuf::from).into_iter().collect::<Vec<_>>();
+    let path = text(fields, "path");
+    let file = || path.map(PathBuf::from).into_iter().collect::<Vec<_>>();
+    let mut plan = Vec::new();
     let (touches, output) = match tool {
-        "create" => (Touches::Writes(file()), text(fields, "file_text").map(str::to_owned)),
-        "edit" | "str_replace" | "insert" => (Touches::Writes(file()), text(fields, "new_str").map(str::to_owned)),
+        "create" => {
+            plan.extend(path.zip(fields["file_text"].as_str()).map(|(path, whole)| Edit::whole(path, whole)));
+            (Touches::Writes(file()), text(fields, "file_text").map(str::to_owned))
+        }
+        "edit" | "str_replace" | "insert" => {
+            let swap = fields["old_str"].as_str().zip(fields["new_str"].as_str());
+            let edit = |(path, (old, new))| Edit::swaps(path, vec![Swap::once(old, new)]);
+            plan.extend(path.zip(swap).map(edit));
+            (Touches::Writes(file()), text(fields, "new_str").map(str::to_owned))
+        }
         "apply_patch" => {
             let patch =
                 ["input", "patch", "command"].into_iter().find_map(|name| text(fields, name)).or(input.as_str());
+            plan = patch::edits(patch.unwrap_or_default());
             (Touches::Writes(patch::files(patch.unwrap_or_default())), patch.map(str::to_owned))
         }
         "view" => (Touches::Reads(file()), None),
@@ -94,7 +111,8 @@ fn make(id: Option<&str>, tool: &str, input: &Value) -> Call {
         _ if HARMLESS.contains(&tool) => (Touches::Nothing, None),
         _ => (Touches::Anything(absolute_paths(fields)), None),
     };
-    Call { id: id.map(str::to_owned), tool: tool.to_owned(), input: fields.clone(), touches, output, ..Call::default() }
+    let id = id.map(str::to_owned);
+    Call { id, tool: tool.to_owned(), input: fields.clone(), touches, output, plan, ..Call::default() }
 }
 
 /// Reads event lines.

@@ -15,7 +15,9 @@ use countersign_spool::Reader;
 use serde_json::{Value, json};
 use tower_lsp::ls_types::Uri;
 
+use super::compare::{Change, Sight};
 use super::decode::{Answer, Call, Client, Edit, End, Heard, Said, Step, Touches};
+use super::planned::{forward, is_nowhere};
 use super::store::{Mark, Marks, Memory, Open, Store};
 use super::text::{Content, changed};
 use super::transcript::{CALL_BYTES_MAX, TURN_BYTES_MAX, lines};
@@ -25,6 +27,9 @@ use crate::recorder::Record;
 
 /// More changed places than this are told as one, from the first to the last.
 const HUNKS_MAX: usize = 200;
+
+/// So often the same text may come back to the same file.
+const AGAIN_MAX: usize = 100;
 
 /// So many events back another observer's record of the same call is looked for.
 const OTHERS_LOOKED_AT: i64 = 500;
@@ -64,25 +69,18 @@ pub(super) enum Note {
     Unnamed(String, Value),
 }
 
-/// What a call did to one file.
-struct Change {
-    path: PathBuf,
-    before: Content,
-    after: Content,
-    how: How,
-}
-
 impl Session<'_> {
     /// Does what follows from one step.
     pub(super) fn step(&mut self, step: Step) -> std::io::Result<()> {
         match step {
             Step::Began => self.began(),
-            Step::Prompted { turn, text } => self.prompted(turn, &text),
+            Step::Prompted { turn, text, opens } => self.prompted(turn, &text, opens),
             Step::Calling(call) => self.calling(call)?,
             Step::Asked { call, question } => self.asked(&call, question.as_deref())?,
             Step::Answered { question, answer } => self.answered(&question, answer)?,
             Step::Ended { call, end, edits, decision } => self.ended(&call, end, edits, decision),
             Step::NotFollowed(what) => self.not_followed(what),
+            Step::Stopped => self.leave(|_, _, _| (End::Interrupted, false)),
             Step::Rested => self.settle(Settle::Turn),
             Step::Idle => self.settle(Settle::Session),
             Step::Finished => {
@@ -133,10 +131,12 @@ impl Session<'_> {
         self.record(payload, Vec::new(), 0, None);
     }
 
-    fn prompted(&mut self, turn: Option<String>, text: &str) {
-        if turn.is_some() && turn == self.memory.turn {
+    fn prompted(&mut self, turn: Option<String>, text: &str, opens: bool) {
+        let is_opening = self.memory.opening.take().as_deref() == Some(text);
+        if (turn.is_some() && turn == self.memory.turn) || is_opening {
             return; // another hook told of it
         }
+        self.memory.opening = opens.then(|| text.to_owned());
         self.memory.turn = turn;
         self.memory.prompts += 1;
         self.memory.prompt = text.to_owned();
@@ -162,6 +162,21 @@ impl Session<'_> {
 
     /// Keeps the files of a call as they are before it.
     fn calling(&mut self, call: Call) -> std::io::Result<()> {
+        let key = self.store.key(&call);
+        let twin = self.twin(&call);
+        if call.id.is_some() {
+            // Told again, or told after its end: the files are no longer what they were.
+            if self.marks.count(Mark::Done, &key) > 0 || self.store.open(&key).is_some() {
+                return Ok(());
+            }
+            if let Some((other, _)) = twin.filter(|(_, open)| open.id.is_none()) {
+                self.store.close(&other);
+            }
+        } else if call.is_echo && twin.is_some() {
+            return Ok(());
+        } else if !call.is_checkpoint {
+            self.store.mark(Mark::Begun, &key)?;
+        }
         let mut open = Open {
             at: self.now,
             mode: self.said.mode.clone(),
@@ -170,6 +185,8 @@ impl Session<'_> {
             input: call.input.clone(),
             files: BTreeMap::new(),
             tree: None,
+            fits: None,
+            echo: call.echo.clone(),
         };
         if let Touches::Writes(files) | Touches::Anything(files) = &call.touches {
             for file in files {
@@ -185,7 +202,42 @@ impl Session<'_> {
         if let (Touches::Anything(_), Some((root, is_repository))) = (&call.touches, self.root()) {
             open.tree = Some(Tree::scan(&root, is_repository, true, Tree::patience(&root)));
         }
-        self.store.put_open(&self.store.key(&call), open)
+        open.fits = self.fits(&call, &open);
+        self.store.put_open(&key, open)
+    }
+
+    /// Says whether a call can do what its arguments say, as far as they determine it.
+    fn fits(&self, call: &Call, open: &Open) -> Option<bool> {
+        let fits = |edit: &Edit| {
+            let path = self.absolute(edit.moved_from.as_ref().unwrap_or(&edit.path));
+            match (&edit.after, open.files.get(&path)?) {
+                (Some(_), _) => Some(true),
+                (None, Content::Absent) => None,
+                (None, content) => {
+                    let text = content.text().filter(|_| !edit.swaps.is_empty())?;
+                    let lost = || edit.swaps.first().is_some_and(|swap| is_nowhere(text, &swap.old));
+                    forward(text, &edit.swaps).map(|after| after != text).or_else(|| lost().then_some(false))
+                }
+            }
+        };
+        let all: Vec<Option<bool>> = call.plan.iter().map(fits).collect();
+        match all.as_slice() {
+            [] => None,
+            all if all.contains(&Some(false)) => Some(false),
+            all => all.iter().all(Option::is_some).then_some(true),
+        }
+    }
+
+    /// Finds the call under way that another hook of the client tells of too.
+    fn twin(&self, call: &Call) -> Option<(String, Open)> {
+        let echo = call.echo.as_ref()?;
+        let open = self.store.all_open().into_iter().filter_map(|key| Some((key.clone(), self.store.open(&key)?)));
+        open.into_iter().find(|(_, open)| open.echo.as_ref() == Some(echo) && open.id.is_some() == call.is_echo)
+    }
+
+    /// Names what the hooks of one call have in common.
+    fn key_of_echo(&self, echo: &str) -> String {
+        self.store.key(&Call { id: Some(format!("echo {echo}")), ..Call::default() })
     }
 
     fn asked(&mut self, call: &Call, question: Option<&str>) -> std::io::Result<()> {
@@ -218,6 +270,9 @@ impl Session<'_> {
     }
 
     fn ended(&mut self, call: &Call, end: End, edits: Vec<Edit>, decision: Option<Decision>) {
+        if self.is_told_again(call) {
+            return;
+        }
         let heard = self.look_up(call);
         let mut heard = heard.unwrap_or_else(|| Heard { call: call.clone(), ..Heard::default() });
         heard.end = Some(end);
@@ -230,7 +285,24 @@ impl Session<'_> {
         heard.request_id = heard.request_id.or_else(|| self.said.request_id.clone());
         let id = id.or_else(|| call.named_late.clone());
         heard.call = Call { id, output, ..call.clone() };
-        self.finish(&key, &heard);
+        self.finish(&key, &heard, false);
+        if let (Some(_), Some(echo), false) = (&call.id, &call.echo, call.is_echo) {
+            self.note_mark(Mark::Echoed, self.key_of_echo(echo));
+        }
+    }
+
+    /// Says whether the end of a call without an id was told before, by the same hook or by another.
+    fn is_told_again(&self, call: &Call) -> bool {
+        let key = self.store.key(call);
+        if call.id.is_some() || call.is_checkpoint || self.store.open(&key).is_some() {
+            return false;
+        }
+        if call.is_echo {
+            let echoed = |echo: &String| self.marks.count(Mark::Echoed, &self.key_of_echo(echo)) > 0;
+            return self.twin(call).is_some() || call.echo.as_ref().is_some_and(echoed);
+        }
+        let begun = self.marks.count(Mark::Begun, &key);
+        begun > 0 && self.marks.count(Mark::DoneNameless, &key) >= begun
     }
 
     /// Finds a call near the end of the session files.
@@ -278,21 +350,37 @@ impl Session<'_> {
             }
         }
         if what == Settle::Session {
-            for key in self.store.all_open() {
-                if !self.closes(&key)
-                    && let Some(open) = self.store.open(&key)
-                {
-                    let answer = self.store.get(&key, "answer");
-                    // Who was asked and never said yes has cancelled it.
-                    let asked = self.was_asked(&key, &open) && answer.is_none();
-                    let refused = asked || answer == Some(json!("no"));
-                    let end = if refused { End::Refused } else { End::Unknown };
-                    let named = open.files.into_keys().collect();
-                    let touches = Touches::Writes(named);
-                    let call = Call { id: open.id, tool: open.tool, input: open.input, touches, ..Call::default() };
-                    self.finish(&key, &Heard { call, end: Some(end), ..Heard::default() });
+            self.leave(|session, key, open| {
+                let answer = session.store.get(key, "answer");
+                // Who was asked and never said yes has cancelled it.
+                let asked = session.was_asked(key, open) && answer.is_none();
+                match session.client.ends_in_silence && answer.is_none() && open.is_as_it_was() {
+                    _ if asked || answer == Some(json!("no")) => (End::Refused, false),
+                    true => match open.fits {
+                        // It could be done, nobody was asked, and it was not.
+                        Some(true) => (End::Denied, true),
+                        Some(false) => (End::Failed, true),
+                        None => (End::Unknown, false),
+                    },
+                    false => (End::Unknown, false),
                 }
+            });
+        }
+    }
+
+    /// Ends all calls that are under way, each as `end` says, and whether that is inferred.
+    fn leave(&mut self, end: impl Fn(&Self, &str, &Open) -> (End, bool)) {
+        for key in self.store.all_open() {
+            let Some(open) = self.store.open(&key).filter(|_| !self.closes(&key)) else { continue };
+            let (end, is_inferred) = end(self, &key, &open);
+            let touches = Touches::Writes(open.files.into_keys().collect());
+            let call = Call { id: open.id, tool: open.tool, input: open.input, touches, ..Call::default() };
+            let begun = self.marks.count(Mark::Begun, &key);
+            if call.id.is_none() && begun > 0 && self.marks.count(Mark::DoneNameless, &key) >= begun {
+                self.done.notes.push(Note::Close(key)); // its end was told before its beginning
+                continue;
             }
+            self.finish(&key, &Heard { call, end: Some(end), is_inferred, ..Heard::default() }, true);
         }
     }
 
@@ -317,10 +405,10 @@ impl Session<'_> {
                     let asked = self.store.open(&open).is_some_and(|call| self.was_asked(&open, &call));
                     heard.end = Some(if asked { End::Refused } else { End::Denied });
                 }
-                self.finish(&open, &heard);
+                self.finish(&open, &heard, true);
             }
             // No hook told of it: it failed before any could run, or they don't run here.
-            None if what != Settle::Open => self.finish(&key, &heard),
+            None if what != Settle::Open => self.finish(&key, &heard, true),
             None => {}
         }
     }
@@ -350,10 +438,9 @@ impl Session<'_> {
         }
     }
 
-    /// Records a call that ended, with what it did.
-    fn finish(&mut self, key: &str, heard: &Heard) {
+    /// Records a call that ended, with what it did. `is_late`: it ended some time ago.
+    fn finish(&mut self, key: &str, heard: &Heard, is_late: bool) {
         let call = &heard.call;
-        let end = heard.end.unwrap_or(End::Unknown);
         let mark = if call.id.is_some() { Mark::Done } else { Mark::DoneNameless };
         let name = self.store.key(call);
         if mark == Mark::Done && self.marks.count(Mark::Done, &name) > 0 {
@@ -361,33 +448,50 @@ impl Session<'_> {
             return;
         }
         let open = self.store.open(key);
-        let ran = matches!(end, End::Done | End::Failed);
-        let changes = if ran { self.changes(call, open.as_ref(), &heard.edits) } else { Vec::new() };
+        let (end, is_inferred) = match heard.end.unwrap_or(End::Unknown) {
+            // What could be done and was not, something stopped.
+            End::FailedOrDenied => {
+                match open.as_ref().is_some_and(|open| open.fits == Some(true) && open.is_as_it_was()) {
+                    true => (End::Denied, true),
+                    false => (End::Failed, heard.is_inferred),
+                }
+            }
+            end => (end, heard.is_inferred),
+        };
+        let ran = matches!(end, End::Done | End::Failed | End::Interrupted) && !is_inferred;
+        let changes = if ran { self.changes(call, open.as_ref(), &heard.edits, is_late) } else { Vec::new() };
         let may_write = matches!(call.touches, Touches::Writes(_) | Touches::Anything(_));
         let mark_it = !call.is_checkpoint; // of checkpoints any number look alike
         let blind = may_write && open.is_none() && heard.edits.is_empty();
         let mut unnamed = Vec::new();
         for change in &changes {
-            unnamed.push(self.edited(call, heard, change));
+            unnamed.push(self.edited(call, heard, change, open.is_some()));
         }
         let outcome = match end {
             _ if !changes.is_empty() => Outcome::Applied,
             // It may have changed a file, and nobody saw what was there before.
             End::Done if blind => Outcome::Unknown,
             End::Done => Outcome::Ran,
-            End::Failed => Outcome::Failed,
-            End::Refused => Outcome::Rejected,
+            End::Failed | End::FailedOrDenied => Outcome::Failed,
+            End::Refused | End::Interrupted => Outcome::Rejected,
             End::Denied | End::NotAllowed => Outcome::Denied,
             End::Unknown => Outcome::Unknown,
         };
-        let decision =
-            heard.decision.clone().or_else(|| self.decision(key, call, end, open.as_ref(), !changes.is_empty()));
+        let decided = |this: &mut Self| this.decision(key, call, end, open.as_ref(), !changes.is_empty());
+        // Who stopped it is not known where that it was stopped is only concluded.
+        let decision = heard.decision.clone().or_else(|| if is_inferred { None } else { decided(self) });
         if !call.is_checkpoint && !self.others_told(call) {
-            self.called(call, heard, outcome, decision);
+            let how = if is_inferred { How::Inferred } else { How::Reported };
+            self.called(call, heard, outcome, decision, how);
         }
         self.done.notes.push(Note::Close(key.to_owned()));
         if mark_it {
             self.note_mark(mark, name.clone());
+        }
+        // Its hooks know it by its arguments alone, its session file by an id.
+        if mark == Mark::Done && key == self.store.key_of_input(call) {
+            self.note_mark(Mark::DoneNameless, key.to_owned());
+            self.note_mark(Mark::Matched, key.to_owned());
         }
         if heard.responded.is_none() && !unnamed.is_empty() {
             self.done.notes.push(Note::Unnamed(name, Value::Array(unnamed)));
@@ -410,12 +514,14 @@ impl Session<'_> {
         let (asked, answer) = (take("asked"), take("answer"));
         let decided = |by, scope| Some(Decision { by, scope });
         match (end, answer.as_ref().and_then(Value::as_str)) {
-            (End::Refused, _) | (_, Some("no")) => return decided(DecidedBy::Person, DecisionScope::Once),
+            (End::Refused | End::Interrupted, _) | (_, Some("no")) => {
+                return decided(DecidedBy::Person, DecisionScope::Once);
+            }
             (_, Some("always")) => return decided(DecidedBy::Person, DecisionScope::Always),
             (_, Some(_)) => return decided(DecidedBy::Person, DecisionScope::Once),
             (End::Denied, _) => return decided(DecidedBy::Policy, DecisionScope::Once),
             (End::NotAllowed | End::Unknown, _) => return None,
-            (End::Done | End::Failed, None) => {}
+            (End::Done | End::Failed | End::FailedOrDenied, None) => {}
         }
         let is_open = |mode: Option<&str>| mode == Some("acceptEdits");
         let now_open = is_open(self.said.mode.as_deref());
@@ -431,13 +537,16 @@ impl Session<'_> {
     }
 
     /// Compares files with what they were before the call.
-    fn changes(&mut self, call: &Call, open: Option<&Open>, told: &[Edit]) -> Vec<Change> {
+    fn changes(&mut self, call: &Call, open: Option<&Open>, told: &[Edit], is_late: bool) -> Vec<Change> {
         let mut changes: BTreeMap<PathBuf, Change> = BTreeMap::new();
         let mut add = |change: Change| {
-            if change.before != change.after {
+            let is_unread = change.before == Content::Unread && change.how == How::Reported;
+            if change.before != change.after || is_unread {
                 changes.insert(change.path.clone(), change);
             }
         };
+        let others = self.others_under_way(call);
+        let neighbours = self.store.neighbours();
         let told: BTreeMap<PathBuf, &Edit> = told.iter().map(|edit| (self.absolute(&edit.path), edit)).collect();
         let mut was = open.map(|open| open.files.clone()).unwrap_or_default();
         let mut paths: Vec<PathBuf> = was.keys().chain(told.keys()).cloned().collect();
@@ -453,8 +562,22 @@ impl Session<'_> {
             let texts = tree.texts(&inside.collect::<Vec<_>>(), Tree::patience(&tree.root));
             was.extend(texts.into_iter().map(|(path, content)| (tree.root.join(path), content)));
         }
+        let since = open.map_or(self.now, |open| open.at);
+        let own = self.store;
+        let stores = || std::iter::once(own).chain(&neighbours);
         for path in &paths {
-            if let Some(change) = compare(path, was.get(path), told.get(path).copied()) {
+            let planned = call.plan.iter().find(|edit| self.absolute(&edit.path) == *path);
+            let edit = told.get(path).copied().or(planned);
+            let moved = edit.and_then(|edit| edit.moved_from.as_ref()).and_then(|from| was.get(&self.absolute(from)));
+            let naming = others.iter().filter(|other| other.at >= since && other.files.contains_key(path));
+            let next = naming.min_by_key(|other| other.at).and_then(|other| other.files.get(path).cloned());
+            let left_since = match open {
+                Some(_) => stores().flat_map(|store| store.edits_since(since, path)).collect(),
+                None => Vec::new(),
+            };
+            let (was, told) = (was.get(path), told.get(path).copied());
+            let sight = Sight { was, told, planned, moved, is_late, left_since, next, sha256: self.sha256 };
+            if let Some(change) = sight.change(path) {
                 add(change);
             }
         }
@@ -473,16 +596,17 @@ impl Session<'_> {
                 before.changed(&after)
             };
             let texts = before.texts(&changed, patience);
-            let of_others = self.files_of_others(call);
+            let of_others: BTreeSet<&PathBuf> =
+                others.iter().filter(|other| other.tree.is_none()).flat_map(|other| other.files.keys()).collect();
             for (path, before_text) in texts {
                 let path = before.root.join(path);
                 if paths.contains(&path) || of_others.contains(&path) {
                     continue;
                 }
                 let after = Content::read(&path);
-                let since = open.map_or(self.now, |open| open.at);
-                // Another call of this session, at work meanwhile, left it so.
-                if self.store.was_left_so(since, &path, after.blob(self.sha256).as_deref()) {
+                // Another call, at work meanwhile, left it so.
+                let blob = after.blob(self.sha256);
+                if stores().any(|store| store.was_left_so(since, &path, blob.as_deref())) {
                     continue;
                 }
                 add(Change { path, before: before_text, after, how: How::Observed });
@@ -491,26 +615,34 @@ impl Session<'_> {
         changes.into_values().collect()
     }
 
-    /// Returns the files that other calls under way have said they write: what changes in them is theirs.
-    fn files_of_others(&self, call: &Call) -> BTreeSet<PathBuf> {
+    /// Returns the other calls that are under way, of this session and of others.
+    fn others_under_way(&self, call: &Call) -> Vec<Open> {
         let own = [self.store.key(call), self.store.key_of_input(call)];
         let others = self.store.all_open().into_iter().filter(|key| !own.contains(key) && !self.closes(key));
-        let open = others.filter_map(|key| self.store.open(&key)).filter(|open| open.tree.is_none());
-        open.flat_map(|open| open.files.into_keys()).collect()
+        let mut all: Vec<Open> = others.filter_map(|key| self.store.open(&key)).collect();
+        all.extend(self.store.neighbours().iter().flat_map(Store::calls_under_way));
+        all
     }
 
     /// Records what a call did to a file. Returns how to find the contribution again.
-    fn edited(&mut self, call: &Call, heard: &Heard, change: &Change) -> Value {
+    fn edited(&mut self, call: &Call, heard: &Heard, change: &Change, saw_before: bool) -> Value {
         let path = change.path.to_string_lossy();
         let session = &self.said.session;
         let id = match &call.id {
-            Some(call) => identity::contribution_of_edit(self.client.name, session, call, &path),
+            Some(call) => identity::contribution_of_edit(self.client.name, session, call, &path).to_string(),
             None => {
-                let text = change.after.text().unwrap_or_default();
-                identity::contribution_of_text(self.client.name, session, &path, &digest::text_id(text.as_bytes()))
+                let text_id = digest::text_id(change.after.text().unwrap_or_default().as_bytes());
+                let id = |text_id: &str| identity::contribution_of_text(self.client.name, session, &path, text_id);
+                // The same text a second time, after another, is another edit.
+                let again = (1..AGAIN_MAX).map(|times| id(&format!("{text_id} {times}")));
+                let mut ids = std::iter::once(id(&text_id)).chain(again).map(|id| id.to_string());
+                let first = ids.next().unwrap_or_default();
+                match saw_before && self.recorded_by(&first, Transport::Hook) {
+                    true => ids.find(|id| !self.recorded_by(id, Transport::Hook)).unwrap_or(first),
+                    false => first,
+                }
             }
-        }
-        .to_string();
+        };
         let uri = uri_of(&change.path);
         let place = Place { uri: uri.clone(), ..Place::default() };
         let (before, after) = (&change.before, &change.after);
@@ -561,7 +693,7 @@ impl Session<'_> {
             }
         }
         texts.extend(call.output.clone().map(|text| (ContentName::Output, text)));
-        if !self.memory.prompt.is_empty() {
+        if !self.memory.prompt.is_empty() && !self.said.is_ide {
             texts.push((ContentName::Prompt, self.memory.prompt.clone()));
         }
         let payload = Payload::EditApplied(edit::Applied {
@@ -587,7 +719,7 @@ impl Session<'_> {
         json!({ "contribution": id, "uri": uri })
     }
 
-    fn called(&mut self, call: &Call, heard: &Heard, outcome: Outcome, decision: Option<Decision>) {
+    fn called(&mut self, call: &Call, heard: &Heard, outcome: Outcome, decision: Option<Decision>, how: How) {
         let named: Vec<PathBuf> = call.touches.named().iter().map(|file| self.absolute(file)).collect();
         let file = match &call.touches {
             Touches::Reads(_) | Touches::Writes(_) => named.first(),
@@ -608,7 +740,7 @@ impl Session<'_> {
                 .collect();
         }
         let payload = Payload::ToolCalled(Called {
-            how: How::Reported,
+            how,
             tool_name: call.tool.clone(),
             outcome,
             decision,
@@ -629,6 +761,16 @@ impl Session<'_> {
         let known = self.trail.and_then(|trail| trail.by_subject(contribution).ok()).unwrap_or_default();
         known.iter().any(|stored| {
             stored.bytes.header().is_ok_and(|header| header.event_type == "dev.countersign.edit.applied.v1")
+        })
+    }
+
+    fn recorded_by(&self, contribution: &str, transport: Transport) -> bool {
+        let known = self.trail.and_then(|trail| trail.by_subject(contribution).ok()).unwrap_or_default();
+        known.iter().any(|stored| {
+            let Ok(header) = stored.bytes.header() else { return false };
+            let data: Value = serde_json::from_str(header.data).unwrap_or_default();
+            header.event_type == "dev.countersign.edit.applied.v1"
+                && serde_json::to_value(transport).is_ok_and(|name| data["path"]["transport"] == name)
         })
     }
 
@@ -677,7 +819,7 @@ impl Session<'_> {
         let mut path = IntegrationPath::new(kind, Transport::Hook);
         path.tool = Some(self.said.tool.clone().unwrap_or_else(|| self.client.name.to_owned()));
         path.version = heard.and_then(|heard| heard.version.clone()).or_else(|| self.memory.version.clone());
-        path.session = Some(self.said.session.clone());
+        path.session = Some(self.said.session.clone()).filter(|_| !self.said.is_unnamed);
         path.tool_call_id = call.map(str::to_owned);
         path.request_id = heard.and_then(|heard| heard.request_id.clone());
         Fact::reported(path)
@@ -698,6 +840,8 @@ impl Session<'_> {
 
     fn prompt(&self) -> Fact<Prompt> {
         match self.memory.prompts {
+            // What a person takes in the editor follows from no prompt.
+            _ if self.said.is_ide => Fact::absent(Absent::NotOnWire),
             0 => Fact::absent(Absent::NotOnWire),
             turns => Fact::reported(Prompt { turns: Some(turns), ..Prompt::default() }),
         }
@@ -738,46 +882,6 @@ enum Settle {
     Turn,
     /// And those whose end nobody will tell any more.
     Session,
-}
-
-/// What became of a file, from what we saw and what the client told.
-fn compare(path: &Path, was: Option<&Content>, told: Option<&Edit>) -> Option<Change> {
-    let disk = Content::read(path);
-    let from_told = |text: &Option<String>| match text {
-        Some(text) => Content::told(text, &disk),
-        None => Content::Absent,
-    };
-    let said = |side: Option<&Option<String>>| side.map(from_told);
-    let (told_before, told_after) =
-        (said(told.and_then(|told| told.before.as_ref())), said(told.and_then(|told| told.after.as_ref())));
-    let change = |before, after, how| Some(Change { path: path.to_owned(), before, after, how });
-    if let (Some(told), Some(Some(text))) = (told, told.map(|told| told.after.as_ref().and_then(Option::as_ref)))
-        && told.in_buffer
-    {
-        let before = was.cloned().or(told_before).unwrap_or(Content::Unread);
-        return change(before, Content::Bytes(text.as_bytes().to_vec()), How::Reported);
-    }
-    match (was, told_before, told_after) {
-        (Some(was), Some(before), _) if *was == disk && !same(was, &before) => {
-            // Our look before came too late: the file was changed already.
-            change(before, disk, How::Reported)
-        }
-        (Some(was), _, Some(after)) if *was == disk && !same(was, &after) => {
-            // The client says that it wrote, and the disk does not have it (yet).
-            change(was.clone(), after, How::Reported)
-        }
-        (Some(was), _, _) => change(was.clone(), disk, How::Observed),
-        (None, Some(before), Some(after)) => change(before, after, How::Reported),
-        (None, Some(before), None) => change(before, disk, How::Reported),
-        (None, None, Some(after)) => change(Content::Unread, after, How::Reported),
-        // Nobody saw what was there before; only the client can say that something changed.
-        (None, None, None) if told.is_some() => change(Content::Unread, disk, How::Reported),
-        (None, None, None) => None,
-    }
-}
-
-fn same(a: &Content, b: &Content) -> bool {
-    a == b || b.text().is_some_and(|text| a.says(text))
 }
 
 fn output_of(call: &Call) -> Fact<Output> {

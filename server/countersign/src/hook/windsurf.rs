@@ -1,16 +1,14 @@
-//! Windsurf (Cascade), as documented: hooks by kind of action, without tool call ids.
+//! Windsurf (Cascade), as documented: hooks by kind of action, without tool call ids. It has no end of a
+//! session: what did not end when it has answered never will.
 
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::decode::{Call, Client, Edit, End, Heard, Input, Said, Step, Touches, absolute_paths, text};
+use super::decode::{Call, Client, Edit, End, Input, Said, Step, Touches, absolute_paths, text};
+use super::planned::Swap;
 
-pub(super) const CLIENT: Client = Client { name: "windsurf", decode, heard: nothing, ends_late: false, answer: "" };
-
-fn nothing(_: &str) -> Vec<Heard> {
-    Vec::new()
-}
+pub(super) const CLIENT: Client = Client::new("windsurf", decode);
 
 fn decode(input: &Input<'_>) -> Option<Said> {
     let info = &input.json["tool_info"];
@@ -20,24 +18,24 @@ fn decode(input: &Input<'_>) -> Option<Said> {
         cwd: text(info, "cwd").map(PathBuf::from),
         // It says so itself where it does not know.
         model: input.text("model_name").filter(|name| *name != "Unknown").map(str::to_owned),
-        forgets_model: input.text("model_name") == Some("Unknown"),
+        forgets_model: input.text("model_name").is_none_or(|name| name == "Unknown"),
         ..Said::default()
     };
     let step = match action.split_once('_')? {
         ("pre", "user_prompt") => {
             let turn = input.text("execution_id").map(str::to_owned);
-            Step::Prompted { turn, text: text(info, "user_prompt")?.to_owned() }
+            Step::Prompted { turn, text: text(info, "user_prompt")?.to_owned(), opens: false }
         }
-        ("pre", kind @ ("write_code" | "run_command" | "mcp_tool_use")) => Step::Calling(call(kind, info)),
-        ("post", kind @ ("write_code" | "run_command" | "mcp_tool_use")) => {
+        ("pre", kind @ ("write_code" | "run_command" | "mcp_tool_use" | "read_code")) => {
+            Step::Calling(call(kind, info))
+        }
+        ("post", kind @ ("write_code" | "run_command" | "mcp_tool_use" | "read_code")) => {
             let call = call(kind, info);
             // It says so after it wrote; what was there before only a hook before it has seen.
-            let written = |path: &PathBuf| Edit { path: path.clone(), before: None, after: None, in_buffer: false };
-            let edits =
-                if kind == "write_code" { call.touches.named().iter().map(written).collect() } else { Vec::new() };
+            let edits = if kind == "write_code" { call.plan.clone() } else { Vec::new() };
             Step::Ended { call, end: End::Done, edits, decision: None }
         }
-        ("post", "cascade_response" | "cascade_response_with_transcript") => Step::Rested,
+        ("post", "cascade_response" | "cascade_response_with_transcript") => Step::Idle,
         _ => return Some(said),
     };
     said.steps.push(step);
@@ -45,13 +43,19 @@ fn decode(input: &Input<'_>) -> Option<Said> {
 }
 
 fn call(kind: &str, info: &Value) -> Call {
+    let mut plan = Vec::new();
+    let files = || text(info, "file_path").map(PathBuf::from).into_iter().collect::<Vec<_>>();
     let (touches, output, input) = match kind {
         "write_code" => {
             let edits = info["edits"].as_array().into_iter().flatten();
-            let written = edits.filter_map(|edit| edit["new_string"].as_str()).collect::<Vec<_>>().join("\n");
-            let files = text(info, "file_path").map(PathBuf::from).into_iter().collect();
-            (Touches::Writes(files), Some(written), info.clone())
+            let written = edits.clone().filter_map(|edit| edit["new_string"].as_str()).collect::<Vec<_>>().join("\n");
+            let swap = |edit: &Value| Some(Swap::once(edit["old_string"].as_str()?, edit["new_string"].as_str()?));
+            let swaps: Option<Vec<Swap>> = edits.map(swap).collect();
+            let path = text(info, "file_path");
+            plan.extend(path.map(|path| Edit::swaps(path, swaps.unwrap_or_default())));
+            (Touches::Writes(files()), Some(written), info.clone())
         }
+        "read_code" => (Touches::Reads(files()), None, info.clone()),
         "run_command" => {
             let command = text(info, "command_line").map(str::to_owned);
             (Touches::Anything(Vec::new()), command.clone(), json!({ "command_line": command }))
@@ -63,5 +67,5 @@ fn call(kind: &str, info: &Value) -> Call {
             (Touches::Anything(absolute_paths(&input)), None, input)
         }
     };
-    Call { tool: kind.to_owned(), input, touches, output, ..Call::default() }
+    Call { tool: kind.to_owned(), input, touches, output, plan, ..Call::default() }
 }

@@ -1,0 +1,1 @@
+//! Clients whose hooks are only documented, case by case.
