@@ -8,6 +8,7 @@ mod cases;
 mod clients;
 mod documented;
 mod mutations;
+mod quiet;
 mod replay;
 
 use std::collections::BTreeMap;

@@ -16,4 +16,5 @@ mod rough;
 mod soak;
 mod status;
 mod support;
+mod tiers;
 mod wire;

@@ -512,6 +512,52 @@ fn texts_follow_in_a_lane_of_their_own_and_lie_sealed_in_the_archive() {
 }
 
 #[test]
+fn what_would_be_sent_is_what_is_sent_and_looking_sends_nothing() {
+    let world = World::new();
+    world.append((0..1_100).map(light));
+    world.append([full(2_001, "c1", &json!({ "path": "a.rs" }), "fn one() {}"), full(2_002, "c2", &json!({}), "two")]);
+    // What a request makes anew each time.
+    let settled = |mut body: Value| {
+        for name in ["head", "sent_at", "backlog"] {
+            body.as_object_mut().expect("an object").remove(name);
+        }
+        body
+    };
+    let would: Vec<(String, Value)> = world
+        .json(["log", "--would-send", "--json"])
+        .into_iter()
+        .map(|mut line| (line["path"].as_str().expect("a path").to_owned(), settled(line["body"].take())))
+        .collect();
+
+    let collector = Collector::start(&world);
+    let token = world.token("device");
+    let address = collector.address;
+    let sent = std::sync::Arc::new(Mutex::new(Vec::new()));
+    let seen = std::sync::Arc::clone(&sent);
+    let (to, _) = serve(move |request| {
+        let line = request.line();
+        let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+        let body = match path.as_str() {
+            "/v1/batches" => serde_json::to_value(request.batch()).expect("JSON"),
+            _ => serde_json::from_slice(request.body()).expect("JSON"),
+        };
+        // The first request after an outage only announces.
+        if !body["events"].as_array().is_some_and(Vec::is_empty) {
+            seen.lock().unwrap().push((path, settled(body)));
+        }
+        pass_on(request, address).map_or(Reply::Close, Reply::Raw)
+    });
+    assert!(world.replay_once(&to, &token).status.success());
+    let sent = sent.lock().unwrap();
+    assert_eq!(would.len(), 5, "three batches and two texts");
+    assert!(would == *sent, "{would:#?}\n{sent:#?}");
+
+    std::fs::create_dir_all(world.home().join("config")).expect("a directory");
+    std::fs::write(world.home().join("config/config.toml"), format!("[collector]\nurl = '{to}'\n")).expect("a file");
+    assert_eq!(world.json(["log", "--would-send", "--json"]), Vec::<Value>::new(), "it has everything");
+}
+
+#[test]
 fn trace_answers_by_file_and_line_from_the_spool_and_from_the_archive() {
     let world = World::new();
     let root = world.repository("repo").canonicalize().expect("a path");

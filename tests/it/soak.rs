@@ -71,14 +71,16 @@ fn every_suggestion_of_a_long_day_is_told_and_memory_stays_flat() {
     assert!(at_the_end < after_a_fifth + 12 * 1024, "{after_a_fifth} KiB became {at_the_end} KiB");
 }
 
-struct Day {
-    steps: Vec<Step>,
+/// What an editor and an AI server say to each other.
+#[derive(Default)]
+pub struct Day {
+    pub steps: Vec<Step>,
 }
 
 /// What the editor says, and what comes back.
-struct Step {
-    editor: Option<Value>,
-    server: Option<Value>,
+pub struct Step {
+    pub editor: Option<Value>,
+    pub server: Option<Value>,
     /// A suggestion comes back.
     is_question: bool,
 }
@@ -88,15 +90,7 @@ impl Day {
     fn of(suggestions: usize) -> Day {
         let uri = "file:///nowhere/day.py";
         let at = json!({ "line": 0, "character": 0 });
-        let mut day = Day { steps: Vec::new() };
-        let info =
-            json!({ "capabilities": {}, "serverInfo": {"name": "GitHub Copilot Language Server", "version": "1"} });
-        day.ask("1", "initialize", json!({"capabilities": {}, "clientInfo": {"name": "editor"}}), info);
-        day.tell(
-            "textDocument/didOpen",
-            json!({"textDocument":
-            {"uri": uri, "languageId": "python", "version": 0, "text": ""}}),
-        );
+        let mut day = Day::opened(uri);
         for i in 0..suggestions {
             let text = format!("def of_the_day_{i}(thing):\n    return thing.part_{} + {i}\n", i * 7);
             let command =
@@ -120,7 +114,22 @@ impl Day {
         day
     }
 
-    fn ask(&mut self, id: &str, method: &str, params: Value, result: Value) {
+    /// A Copilot was greeted and an empty document opened.
+    pub fn opened(uri: &str) -> Day {
+        let mut day = Day::default();
+        let info =
+            json!({ "capabilities": {}, "serverInfo": {"name": "GitHub Copilot Language Server", "version": "1"} });
+        day.ask("1", "initialize", json!({"capabilities": {}, "clientInfo": {"name": "editor"}}), info);
+        day.tell(
+            "textDocument/didOpen",
+            json!({"textDocument":
+            {"uri": uri, "languageId": "python", "version": 0, "text": ""}}),
+        );
+        day
+    }
+
+    /// A request of the editor and its answer.
+    pub fn ask(&mut self, id: &str, method: &str, params: Value, result: Value) {
         self.steps.push(Step {
             editor: Some(json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })),
             server: Some(json!({ "jsonrpc": "2.0", "id": id, "result": result })),
@@ -128,13 +137,14 @@ impl Day {
         });
     }
 
-    fn tell(&mut self, method: &str, params: Value) {
+    /// A notification of the editor.
+    pub fn tell(&mut self, method: &str, params: Value) {
         let editor = Some(json!({ "jsonrpc": "2.0", "method": method, "params": params }));
         self.steps.push(Step { editor, server: None, is_question: false });
     }
 
     /// The same as a recording, for the server's side.
-    fn recording(&self) -> String {
+    pub fn recording(&self) -> String {
         let line = |dir: &str, message: &Option<Value>| {
             let Some(message) = message else { return String::new() };
             let body = message.to_string();
@@ -145,12 +155,14 @@ impl Day {
     }
 }
 
-fn framed(message: &Value) -> String {
+/// Frames a message as the editor does.
+pub fn framed(message: &Value) -> String {
     let body = message.to_string();
     format!("Content-Length: {}\r\n\r\n{body}", body.len())
 }
 
-fn read_frame(from: &mut impl BufRead) -> String {
+/// Reads one message of the server.
+pub fn read_frame(from: &mut impl BufRead) -> String {
     let mut header = String::new();
     from.read_line(&mut header).expect("a header");
     from.read_line(&mut String::new()).expect("an empty line");

@@ -15,7 +15,10 @@ use play::{Played, Recording};
 
 #[test]
 fn suggestions_accepted_in_full_are_told_with_text_place_and_model() {
-    check("copilot-accept-full");
+    let played = check("copilot-accept-full");
+    for accepted in of_type(&played.events, "suggestion.accepted") {
+        assert_eq!(accepted["data"]["person"]["via"], "sso", "whoever signed in to it took it: {accepted}");
+    }
 }
 
 #[test]

@@ -43,7 +43,7 @@ enum Command {
     /// Stop recording for a while; the pause itself is recorded
     Pause(PauseArgs),
     /// Go on recording
-    Resume,
+    Resume(ResumeArgs),
     /// Print every setting with where it came from
     Config(JsonArgs),
     /// Run the whole story in a temporary directory
@@ -130,6 +130,12 @@ pub(crate) struct LogArgs {
     /// With the texts that were kept
     #[arg(long, requires = "json")]
     pub(crate) content: bool,
+    /// The list of every field that can be recorded
+    #[arg(long, exclusive = true)]
+    pub(crate) fields: bool,
+    /// What a collector would get next, before anything is sent; with --json the exact bodies
+    #[arg(long, conflicts_with_all = ["event_type", "since", "stream", "chain", "content", "archive"])]
+    pub(crate) would_send: bool,
     /// Read a collector's archive instead: its data directory, or its URL
     #[arg(long, value_name = "DIR|URL")]
     pub(crate) archive: Option<String>,
@@ -240,6 +246,17 @@ pub(crate) struct PauseArgs {
     /// Until when: `15m`, `2h`; without it until `resume`
     #[arg(long = "for", value_name = "TIME")]
     pub(crate) duration: Option<String>,
+    /// Only the repository of this directory
+    #[arg(long)]
+    pub(crate) repository: bool,
+}
+
+/// Arguments of `resume`.
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    /// Only the repository of this directory
+    #[arg(long)]
+    pub(crate) repository: bool,
 }
 
 /// Arguments of `demo`.
@@ -303,7 +320,7 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Replay(args) => replay::run(args, &shell),
         Command::Collect(args) => command::collect::run(args),
         Command::Pause(args) => command::pause::pause(args, &shell),
-        Command::Resume => command::pause::resume(&shell),
+        Command::Resume(args) => command::pause::resume(args, &shell),
         Command::Config(args) => command::config::run(args, &shell),
         Command::Demo(_) | Command::DemoServer(_) | Command::Hook(_) => {
             unreachable!("run before the configuration is read")

@@ -102,7 +102,7 @@ fn hook(args: &HookArgs) -> Result<(), String> {
     let state = &shell.paths.state;
     let device = |_: ()| Device::load_or_create(state).map_err(|error| error.to_string());
     let mut complete = Complete::new(shell.clone(), device(())?);
-    if complete.is_paused() {
+    if complete.is_paused(None) {
         return Ok(());
     }
     let tool = args.tool().unwrap_or_default();
@@ -121,8 +121,14 @@ fn hook(args: &HookArgs) -> Result<(), String> {
     if said.session.is_empty() {
         return Ok(()); // it is about no session
     }
+    if let Some(account) = said.account.take() {
+        complete.signed_in(account);
+    }
     said.cwd = said.cwd.or_else(|| std::env::current_dir().ok());
     let root = said.cwd.as_deref().and_then(git::root_of);
+    if complete.is_paused(root.as_deref()) {
+        return Ok(());
+    }
     if complete.policy(root.as_deref()).off && !is_beginning(&said) {
         return Ok(()); // that this repository opted out is told when a session begins
     }
@@ -172,8 +178,8 @@ fn hook(args: &HookArgs) -> Result<(), String> {
     if let (Some(root), false) = (&root, done.records.is_empty()) {
         meet(&mut complete, &store, root, deadline);
     }
-    let appends: Vec<Append> =
-        done.records.into_iter().filter_map(|record| complete.complete(record, root.as_deref())).collect();
+    let mut appends = complete.ends_of_pauses();
+    appends.extend(done.records.into_iter().filter_map(|record| complete.complete(record, root.as_deref())));
     append(state, &appends)?;
     note(&store, done.notes, &memory, &before).map_err(|error| format!("what was recorded could not be noted: {error}"))
 }

@@ -15,6 +15,7 @@ mod lsp;
 mod paint;
 mod paths;
 mod pause;
+mod person;
 mod policy;
 mod recorder;
 mod replay;

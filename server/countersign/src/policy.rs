@@ -1,7 +1,7 @@
 //! The part of the capture policy that decides which texts are kept: tiers, sensitive paths, opt-out.
 //!
 //! The user's policy comes first; a repository's file may only record more, never less, but it may
-//! opt out of capture unless the user's policy forbids that with `[capture] off = false`.
+//! opt out of capture, whole or by paths, unless the user's policy forbids that with `[capture] off = false`.
 //! `COUNTERSIGN_POLICY` replaces both. A broken file is reported and changes nothing.
 
 use std::path::{Path, PathBuf};
@@ -61,6 +61,9 @@ pub(crate) struct Policy {
     /// Nothing of this repository is recorded.
     pub(crate) off: bool,
     sensitive: GlobSet,
+    excluded: GlobSet,
+    /// The patterns of the paths of which nothing is recorded.
+    pub(crate) exclude: Vec<String>,
     /// What was wrong with the files, in words.
     pub(crate) problems: Vec<String>,
 }
@@ -89,6 +92,7 @@ struct RawSensitive {
 #[derive(Deserialize, Default)]
 struct RawCapture {
     off: Option<bool>,
+    exclude: Option<Vec<String>>,
 }
 
 impl Policy {
@@ -144,29 +148,45 @@ impl Policy {
             Some(decided) => decided,
             None => own.capture.off.unwrap_or(false),
         };
-        let mut builder = GlobSetBuilder::new();
         let own_list = own.sensitive.paths.unwrap_or_default();
         let list = user.sensitive.paths.unwrap_or_else(|| SENSITIVE_DEFAULT.map(str::to_owned).to_vec());
-        for pattern in list.iter().chain(&own_list) {
-            match GlobBuilder::new(pattern).case_insensitive(true).build() {
-                Ok(glob) => {
-                    builder.add(glob);
-                }
-                Err(error) => problems.push(format!("sensitive path {pattern:?}: {error}")),
-            }
+        let sensitive = patterns("sensitive path", list.iter().chain(&own_list), problems);
+        let mut exclude = user.capture.exclude.unwrap_or_default();
+        if user.capture.off != Some(false) {
+            exclude.extend(own.capture.exclude.unwrap_or_default());
         }
         Policy {
             tiers: Tiers { full, threshold_bytes, policy: "default".to_owned() },
             off,
-            sensitive: builder.build().unwrap_or_default(),
+            sensitive,
+            excluded: patterns("excluded path", exclude.iter(), problems),
+            exclude,
             problems: Vec::new(),
         }
+    }
+
+    /// Tells whether nothing of this path (relative to the repository's root, with `/`) is recorded.
+    pub(crate) fn is_excluded(&self, path: &str) -> bool {
+        self.excluded.is_match(path)
     }
 
     /// Tells whether policy names this path (relative to the repository's root, with `/`).
     pub(crate) fn is_sensitive(&self, path: &str) -> bool {
         self.sensitive.is_match(path)
     }
+}
+
+fn patterns<'a>(what: &str, list: impl Iterator<Item = &'a String>, problems: &mut Vec<String>) -> GlobSet {
+    let mut builder = GlobSetBuilder::new();
+    for pattern in list {
+        match GlobBuilder::new(pattern).case_insensitive(true).build() {
+            Ok(glob) => {
+                builder.add(glob);
+            }
+            Err(error) => problems.push(format!("{what} {pattern:?}: {error}")),
+        }
+    }
+    builder.build().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -189,6 +209,15 @@ mod tests {
     fn a_repository_may_opt_out_unless_the_user_forbids_it() {
         assert!(policy("", "[capture]\noff = true").off);
         assert!(!policy("[capture]\noff = false", "[capture]\noff = true").off);
+    }
+
+    #[test]
+    fn paths_may_be_left_out_by_the_user_and_where_they_allow_it_by_the_repository() {
+        let both = policy("[capture]\nexclude = ['diary/**']", "[capture]\nexclude = ['*.secret']");
+        assert!(both.is_excluded("diary/monday.md") && both.is_excluded("a.secret") && !both.is_excluded("a.py"));
+        let forced = policy("[capture]\noff = false\nexclude = ['diary/**']", "[capture]\nexclude = ['*.secret']");
+        assert!(forced.is_excluded("diary/monday.md") && !forced.is_excluded("a.secret"));
+        assert_eq!(policy("[capture]\nexclude = ['{']", "").problems.len(), 1);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use countersign_event::content::{ContentName, ContentSlot, NewContent};
-use countersign_event::facts::{Person, PersonVia, Sensitivity};
+use countersign_event::facts::Sensitivity;
 use countersign_event::payload::{capture, trail};
 use countersign_event::redact::Redactor;
 use countersign_event::secret::Detector;
@@ -27,6 +27,7 @@ use tower_lsp::ls_types::Uri;
 use uuid::Uuid;
 
 use crate::git::{self, Repositories};
+use crate::person::Persons;
 use crate::policy::Policy;
 use crate::shell::{Shell, now};
 use crate::{error::Failure, pause};
@@ -95,6 +96,7 @@ struct Shared {
 enum Message {
     Record(Box<Record>),
     Snapshot(Box<SavedText>),
+    SignedIn(String),
     Close(Duration, SyncSender<Result<(), Failure>>),
 }
 
@@ -144,6 +146,13 @@ impl Recorder {
         }
     }
 
+    /// Takes the account by which somebody signed in to the tool that is watched, for what is recorded
+    /// from now on. Never waits.
+    pub(crate) fn signed_in(&self, account: String) {
+        // Without a recorder thread nothing is recorded either.
+        let _ = self.queue.send(Message::SignedIn(account));
+    }
+
     /// Returns the digest by which two processes of this device recognise the same inserted text.
     pub(crate) fn entered_digest(&self, text: &str) -> String {
         digest::entered(&self.shared.digest_key, text)
@@ -179,10 +188,14 @@ impl Recorder {
 fn run(shell: &Shell, device: Option<Device>, messages: &Receiver<Message>, shared: &Shared) {
     let mut worker = device.map(|device| Worker::new(shell.clone(), device));
     let mut tried = Instant::now();
+    let mut signed_in: Option<String> = None;
     for message in messages {
         if worker.is_none() && tried.elapsed() > TRY_AGAIN {
             tried = Instant::now();
             worker = shared.find_device(shell).map(|device| Worker::new(shell.clone(), device));
+            if let (Some(worker), Some(account)) = (&mut worker, &signed_in) {
+                worker.complete.signed_in(account.clone());
+            }
         }
         match message {
             Message::Record(record) => {
@@ -201,6 +214,12 @@ fn run(shell: &Shell, device: Option<Device>, messages: &Receiver<Message>, shar
                 shared.waiting_bytes.fetch_sub(saved.text.len_bytes(), Ordering::Relaxed);
                 if let Some(worker) = &mut worker {
                     worker.keep_snapshot(&saved);
+                }
+            }
+            Message::SignedIn(account) => {
+                signed_in = Some(account.clone());
+                if let Some(worker) = &mut worker {
+                    worker.complete.signed_in(account);
                 }
             }
             Message::Close(deadline, done) => {
@@ -253,9 +272,11 @@ pub(crate) struct Complete {
     redactor: Redactor,
     repositories: Repositories,
     policies: HashMap<Option<PathBuf>, (Policy, Instant)>,
-    opted_out: HashSet<PathBuf>,
-    paused: (bool, Option<Instant>),
-    account: Option<String>,
+    /// What policy leaves out and was told: repositories, with patterns where it is not the whole.
+    opted_out: HashSet<(Option<PathBuf>, Vec<String>)>,
+    paused: HashMap<Option<PathBuf>, (bool, Instant)>,
+    ends_looked_for: Option<Instant>,
+    persons: Persons,
 }
 
 impl Worker {
@@ -273,6 +294,9 @@ impl Worker {
     }
 
     fn take(&mut self, record: Record) {
+        for end in self.complete.ends_of_pauses() {
+            self.writer.enqueue(end);
+        }
         if let Some(append) = self.complete.complete(record, None) {
             self.writer.enqueue(append);
         }
@@ -285,13 +309,17 @@ impl Worker {
     fn keep_snapshot(&mut self, saved: &SavedText) {
         let file = file_of_uri(&saved.uri);
         let root = file.as_deref().and_then(|file| git::root_of(file.parent()?));
-        if self.complete.is_paused() || self.complete.policy(root.as_deref()).off {
+        if self.complete.is_paused(root.as_deref()) || self.complete.policy(root.as_deref()).off {
             return;
         }
         let repository_path = match (&file, &root) {
             (Some(file), Some(root)) => file.strip_prefix(root).ok().map(with_slashes),
             _ => None,
         };
+        let policy = self.complete.policy(root.as_deref());
+        if self.complete.leave_out(&policy, file.as_deref(), root.as_deref()).is_some() {
+            return;
+        }
         self.writer.enqueue_snapshot(Snapshot {
             path: snapshot_path(&saved.uri),
             repository_path,
@@ -310,8 +338,9 @@ impl Complete {
             repositories: Repositories::default(),
             policies: HashMap::new(),
             opted_out: HashSet::new(),
-            paused: (false, None),
-            account: account(),
+            paused: HashMap::new(),
+            ends_looked_for: None,
+            persons: Persons::from_env(),
             shell,
         }
     }
@@ -320,17 +349,20 @@ impl Complete {
     /// `None` where nothing may be recorded: paused, or opted out and told before.
     pub(crate) fn complete(&mut self, mut record: Record, root: Option<&Path>) -> Option<Append> {
         let is_pause = matches!(record.payload, Payload::CapturePaused(_) | Payload::CaptureResumed(_));
-        if !is_pause && self.is_paused() {
-            return None;
-        }
         let file = record.payload.place_mut().and_then(|place| file_of_uri(place.uri.as_deref()?));
         let root = match &file {
             Some(file) => file.parent().and_then(git::root_of),
             None => root.map(Path::to_owned),
         };
+        if !is_pause && self.is_paused(root.as_deref()) {
+            return None;
+        }
         let policy = self.policy(root.as_deref());
         if policy.off {
             return self.opt_out(root);
+        }
+        if let Some(told) = self.leave_out(&policy, file.as_deref(), root.as_deref()) {
+            return told;
         }
         let sensitive = self.complete_place(&mut record, file.as_deref(), root.as_deref(), &policy);
         self.complete_person(&mut record, root.as_deref());
@@ -343,12 +375,27 @@ impl Complete {
         &mut self.repositories
     }
 
-    /// Tells whether recording is paused.
-    pub(crate) fn is_paused(&mut self) -> bool {
-        if self.paused.1.is_none_or(|read| read.elapsed() > FRESH) {
-            self.paused = (pause::current(&self.shell.paths.state, now()).is_some(), Some(Instant::now()));
+    /// Tells whether recording is paused, in a repository or in general.
+    pub(crate) fn is_paused(&mut self, root: Option<&Path>) -> bool {
+        let key = root.map(Path::to_owned);
+        if let Some((is_paused, read)) = self.paused.get(&key)
+            && read.elapsed() < FRESH
+        {
+            return *is_paused;
         }
-        self.paused.0
+        let is_paused = pause::current(&self.shell.paths.state, now(), root).is_some();
+        self.paused.insert(key, (is_paused, Instant::now()));
+        is_paused
+    }
+
+    /// Returns the events of pauses whose time has run out, for whoever asks first.
+    pub(crate) fn ends_of_pauses(&mut self) -> Vec<Append> {
+        if self.ends_looked_for.is_some_and(|looked| looked.elapsed() < FRESH) {
+            return Vec::new();
+        }
+        self.ends_looked_for = Some(Instant::now());
+        let ends = pause::expired(&self.shell.paths.state, now());
+        ends.into_iter().map(|end| self.append(end, Vec::new())).collect()
     }
 
     /// Returns the capture policy of a repository.
@@ -359,18 +406,34 @@ impl Complete {
         {
             return policy.clone();
         }
-        let policy = self.shell.policy(root);
+        let mut policy = self.shell.policy(root);
         for problem in &policy.problems {
             tracing::warn!("{problem}");
+        }
+        if let Some((last_good, _)) = self.policies.get(&key).filter(|_| !policy.problems.is_empty()) {
+            policy = last_good.clone();
         }
         self.policies.insert(key, (policy.clone(), Instant::now()));
         policy
     }
 
+    /// Says whether nothing of this file is recorded, with the record that tells so where it was not
+    /// told before. It names the patterns, never the file.
+    fn leave_out(&mut self, policy: &Policy, file: Option<&Path>, root: Option<&Path>) -> Option<Option<Append>> {
+        let path = match root {
+            Some(root) => with_slashes(file?.strip_prefix(root).ok()?),
+            None => with_slashes(file?),
+        };
+        policy.is_excluded(&path).then(|| self.tell_off(root.map(Path::to_owned), policy.exclude.clone()))
+    }
+
     /// Records, once a process and repository, that a repository opted out.
     fn opt_out(&mut self, root: Option<PathBuf>) -> Option<Append> {
-        let key = root.clone().unwrap_or_default();
-        if !self.opted_out.insert(key) {
+        self.tell_off(root, Vec::new())
+    }
+
+    fn tell_off(&mut self, root: Option<PathBuf>, paths: Vec<String>) -> Option<Append> {
+        if !self.opted_out.insert((root.clone(), paths.clone())) {
             return None;
         }
         let scope = root
@@ -382,6 +445,7 @@ impl Complete {
             person: Fact::absent(Absent::Policy),
             until: None,
             by: "policy".to_owned(),
+            paths,
         };
         Some(self.append(Record::light(now(), scope, Payload::CapturePaused(paused)), Vec::new()))
     }
@@ -417,19 +481,14 @@ impl Complete {
         if *person != Fact::absent(Absent::NotOnWire) {
             return;
         }
-        let email = match root {
-            Some(root) => self.repositories.of_root(root.to_owned()).and_then(|repository| repository.email.clone()),
-            None => None,
-        };
-        if let Some(email) = email {
-            let id = self.device.pseudonym(&email);
-            *person = Fact::reported(Person { id, via: Some(PersonVia::Git) });
-        } else if let Some(account) = &self.account {
-            let id = self.device.pseudonym(account);
-            *person = Fact::observed(Person { id, via: Some(PersonVia::Os) });
-        } else {
-            *person = Fact::absent(Absent::NotSignedIn);
-        }
+        let repository = root.and_then(|root| self.repositories.of_root(root.to_owned()));
+        let email = repository.and_then(|repository| repository.email.clone());
+        *person = self.persons.fact(&self.device, email.as_deref());
+    }
+
+    /// Takes the account by which somebody signed in to the tool that is watched.
+    pub(crate) fn signed_in(&mut self, account: String) {
+        self.persons.signed_in(account);
     }
 
     /// Redacts and commits to the texts that are kept, and states why the others are not.
@@ -503,22 +562,6 @@ pub(crate) fn snapshot_path(uri: &str) -> String {
 
 fn with_slashes(path: &Path) -> String {
     path.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
-}
-
-/// The operating system's account: its name, or its number where the environment has no name.
-pub(crate) fn account() -> Option<String> {
-    let name = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    ["USER", "LOGNAME", "USERNAME"].iter().find_map(name).or_else(user_number)
-}
-
-#[cfg(unix)]
-fn user_number() -> Option<String> {
-    Some(format!("uid:{}", rustix::process::getuid().as_raw()))
-}
-
-#[cfg(not(unix))]
-fn user_number() -> Option<String> {
-    None
 }
 
 #[cfg(test)]

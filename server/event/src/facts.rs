@@ -199,7 +199,7 @@ pub struct Person {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PersonVia {
-    /// Single sign-on.
+    /// The account by which they signed in to the tool.
     Sso,
     /// git's `user.email`.
     Git,

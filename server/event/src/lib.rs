@@ -27,3 +27,6 @@ pub use envelope::{Event, EventBytes, Header, ParseError};
 pub use facts::{Absent, Fact, How};
 pub use payload::Payload;
 pub use time::Timestamp;
+
+/// The page that lists every field of every type, in Markdown; a test makes it from the types.
+pub const FIELDS: &str = include_str!("../FIELDS.md");

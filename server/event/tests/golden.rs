@@ -431,6 +431,7 @@ fn samples() -> Vec<Payload> {
             person: person(),
             until: Some(Timestamp::from_millis(1_767_323_945_678)),
             by: "command".into(),
+            paths: Vec::new(),
         }),
         Payload::CaptureResumed(capture::Resumed {
             how: How::Attested,

@@ -66,23 +66,40 @@ impl Spool {
         max_events: usize,
         max_bytes: usize,
     ) -> Result<Option<PendingBatch>, SpoolError> {
+        self.batch_beyond(to, None, max_events, max_bytes)
+    }
+
+    /// Builds the batch that would follow once the collector has acknowledged this epoch and seq too.
+    /// As [`Spool::next_batch`]; nothing is remembered.
+    pub fn batch_beyond(
+        &mut self,
+        to: &str,
+        beyond: Option<(&str, u64)>,
+        max_events: usize,
+        max_bytes: usize,
+    ) -> Result<Option<PendingBatch>, SpoolError> {
         let db = self.layout.db.clone();
         let sql = |e| SpoolError::sqlite(&db, e);
         self.vouch()?;
-        for epoch in self.epochs()? {
-            let acked = acked_through(&self.conn, target(to), &epoch.epoch).map_err(sql)?;
+        let epochs = self.epochs()?;
+        let first = beyond.and_then(|(epoch, _)| epochs.iter().position(|it| it.epoch == epoch)).unwrap_or(0);
+        for epoch in &epochs[first..] {
+            let mut acked = acked_through(&self.conn, target(to), &epoch.epoch).map_err(sql)?;
+            if let Some((_, seq)) = beyond.filter(|(name, _)| *name == epoch.epoch) {
+                acked = acked.max(seq);
+            }
             if acked >= epoch.barrier_seq {
                 continue;
             }
             let first_seq = acked + 1;
-            let items = items(&self.conn, &epoch, first_seq, max_events.max(1), max_bytes).map_err(sql)?;
+            let items = items(&self.conn, epoch, first_seq, max_events.max(1), max_bytes).map_err(sql)?;
             let last_seq = acked + items.len() as u64;
-            let previous = hash_at(&self.conn, &epoch, acked).map_err(sql)?;
+            let previous = hash_at(&self.conn, epoch, acked).map_err(sql)?;
             let (false, Some(previous)) = (items.is_empty(), previous) else {
                 let source = rusqlite::Error::QueryReturnedNoRows;
                 return Err(SpoolError::Corrupt { path: db, source });
             };
-            let batch = self.batch(to, &epoch, first_seq, previous, items, last_seq)?;
+            let batch = self.batch(to, epoch, first_seq, previous, items, last_seq)?;
             return Ok(Some(PendingBatch { batch, last_seq }));
         }
         Ok(None)
@@ -229,29 +246,52 @@ impl Spool {
         let sql = |e| SpoolError::sqlite(&db, e);
         self.pass_finished_contents(target(to))?;
         let through = content_cursor(&self.conn, target(to)).map_err(sql)?;
+        let pending = self.contents_beyond(to, through, limit, "AND seq <= acked_through")?;
+        Ok(pending.into_iter().map(|(_, content)| content).collect())
+    }
+
+    /// Returns contents that a collector does not have, with their number in the spool, from beyond a
+    /// number on; of events that it does not have yet, too.
+    pub fn would_upload(&self, to: &str, beyond: i64, limit: usize) -> Result<Vec<(i64, PendingContent)>, SpoolError> {
+        let through = content_cursor(&self.conn, target(to)).map_err(|e| self.sql(e))?;
+        self.contents_beyond(to, through.max(beyond), limit, "")
+    }
+
+    /// `which` narrows events (`events`) with the collector's cursor in their epoch (`cursors`, or nothing).
+    fn contents_beyond(
+        &self,
+        to: &str,
+        beyond: i64,
+        limit: usize,
+        which: &str,
+    ) -> Result<Vec<(i64, PendingContent)>, SpoolError> {
+        let sql = |e| self.sql(e);
         let mut statement = self
             .conn
             .prepare(&format!(
-                "SELECT {CONTENT_COLUMNS} FROM contents
+                "SELECT {CONTENT_COLUMNS}, contents.rowid FROM contents
                  WHERE rowid > ?2 AND state = 'ok'
                    AND NOT EXISTS (SELECT 1 FROM contents_sent WHERE target = ?1 AND content = contents.rowid)
-                   AND EXISTS (SELECT 1 FROM events JOIN cursors ON cursors.target = ?1
-                               AND cursors.epoch = events.epoch AND seq <= acked_through
-                               WHERE events.id = contents.event)
+                   AND EXISTS (SELECT 1 FROM events LEFT JOIN cursors ON cursors.target = ?1
+                               AND cursors.epoch = events.epoch
+                               WHERE events.id = contents.event {which})
                  ORDER BY rowid"
             ))
             .map_err(sql)?;
-        let rows = statement.query_map((target(to), through), content_row).map_err(sql)?;
+        let rows = statement
+            .query_map((target(to), beyond), |row| Ok((content_row(row)?, row.get::<_, i64>("rowid")?)))
+            .map_err(sql)?;
         let mut pending = Vec::new();
         for row in rows {
             if pending.len() == limit {
                 break;
             }
-            let row = row.map_err(sql)?;
+            let (row, number) = row.map_err(sql)?;
             let (kept, event) = (row.kept.clone(), row.event.clone());
             match row.state(&self.device) {
                 Ok(ContentState::Ok { text, salt, .. }) => {
-                    pending.push(PendingContent { kept, upload: ContentUpload { salt: hex(&salt), text, event } });
+                    let upload = ContentUpload { salt: hex(&salt), text, event };
+                    pending.push((number, PendingContent { kept, upload }));
                 }
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "a content can't be sent"),

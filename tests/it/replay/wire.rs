@@ -22,9 +22,14 @@ impl Request {
         head.lines().next().unwrap_or_default().to_owned()
     }
 
+    /// What was sent, as it came.
+    pub fn body(&self) -> &[u8] {
+        &self.whole[self.body_at..]
+    }
+
     /// The batch that was sent.
     pub fn batch(&self) -> Batch {
-        let json = zstd::decode_all(&self.whole[self.body_at..]).expect("batches are packed");
+        let json = zstd::decode_all(self.body()).expect("batches are packed");
         serde_json::from_slice(&json).expect("a batch")
     }
 }

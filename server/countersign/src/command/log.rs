@@ -3,6 +3,7 @@
 //! With `--json` each line is the exact stored bytes; nothing is parsed and written again.
 
 mod summary;
+mod would_send;
 
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -26,6 +27,8 @@ pub(crate) fn run(args: &LogArgs, shell: &Shell) -> Result<ExitCode, Failure> {
     let filter = Filter::new(args)?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     match &args.archive {
+        _ if args.fields => write!(out, "{}", countersign_event::FIELDS)?,
+        _ if args.would_send => would_send::run(args, shell, &mut out)?,
         Some(place) => archive(place, args, shell, &filter, &mut out)?,
         None => spool(args, shell, &filter, &mut out)?,
     }
@@ -75,7 +78,7 @@ fn archive(place: &str, args: &LogArgs, shell: &Shell, filter: &Filter, out: &mu
             print_archived(line, args, filter, out)
         });
     }
-    let who = format!("os:{}", crate::recorder::account().unwrap_or_else(|| "unknown".to_owned()));
+    let who = format!("os:{}", crate::person::account().unwrap_or_else(|| "unknown".to_owned()));
     let mut archive =
         Local::open(Path::new(place), &who).map_err(|error| Failure::from_error("cannot read the archive", &error))?;
     archive.events(args.chain, |line| print_archived(line, args, filter, out).map_err(Stop::Ours)).map_err(|stop| {

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use countersign_event::Timestamp;
 
-use crate::cli::PauseArgs;
+use crate::cli::{PauseArgs, ResumeArgs};
 use crate::error::Failure;
-use crate::pause::{self, Pause};
+use crate::git;
+use crate::pause::{self, Scope};
 use crate::recorder::Recorder;
 use crate::shell::{Shell, now};
 
@@ -17,27 +18,48 @@ const FLUSH: Duration = Duration::from_secs(5);
 
 /// Runs `countersign pause`.
 pub(crate) fn pause(args: &PauseArgs, shell: &Shell) -> Result<ExitCode, Failure> {
-    let since = now();
-    let until = args.duration.as_deref().map(|text| parse_duration(text).map(|ms| after(since, ms))).transpose()?;
+    let scope = scope(args.repository)?;
+    let until = args.duration.as_deref().map(|text| parse_duration(text).map(|ms| after(now(), ms))).transpose()?;
     let recorder = Recorder::start(shell);
-    pause::begin(&shell.paths.state, &recorder, &Pause { since, until }, "command")?;
+    pause::begin(&shell.paths.state, &recorder, &scope, until, "command")?;
     recorder.close(FLUSH)?;
+    let (what, resume) = match scope {
+        Scope::All => ("paused", "countersign resume"),
+        Scope::Repository(_) => ("paused in this repository", "countersign resume --repository"),
+    };
     let mut out = std::io::stdout().lock();
     match until {
-        Some(until) => writeln!(out, "paused until {until}; `countersign resume` ends it sooner")?,
-        None => writeln!(out, "paused until `countersign resume`")?,
+        Some(until) => writeln!(out, "{what} until {until}; `{resume}` ends it sooner")?,
+        None => writeln!(out, "{what} until `{resume}`")?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Runs `countersign resume`.
-pub(crate) fn resume(shell: &Shell) -> Result<ExitCode, Failure> {
+pub(crate) fn resume(args: &ResumeArgs, shell: &Shell) -> Result<ExitCode, Failure> {
+    let scope = scope(args.repository)?;
     let recorder = Recorder::start(shell);
-    let was_paused = pause::end(&shell.paths.state, &recorder, "command")?;
+    let was_paused = pause::end(&shell.paths.state, &recorder, &scope, "command")?;
     recorder.close(FLUSH)?;
+    let still = pause::all(&shell.paths.state, now());
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", if was_paused { "recording again" } else { "nothing was paused" })?;
+    for pause in still {
+        writeln!(out, "still paused: {}", pause.scope)?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn scope(is_repository: bool) -> Result<Scope, Failure> {
+    if !is_repository {
+        return Ok(Scope::All);
+    }
+    let here = std::env::current_dir()?;
+    let root = git::root_of(&here).ok_or_else(|| {
+        Failure::usage(format!("{} is in no git repository", here.display()))
+            .hint("go to the repository, or leave out --repository")
+    })?;
+    Ok(Scope::Repository(root))
 }
 
 fn after(since: Timestamp, ms: i64) -> Timestamp {

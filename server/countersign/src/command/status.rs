@@ -38,7 +38,8 @@ pub(crate) fn read(shell: &Shell) -> Result<Value, Failure> {
         Err(SpoolError::Missing { .. }) => (None, Trail::default()),
         Err(error) => return Err(error.into()),
     };
-    let pause = pause::current(&shell.paths.state, now());
+    let pause = pause::current(&shell.paths.state, now(), None);
+    let pauses = pause::all(&shell.paths.state, now());
     let mut status = json!({
         "spool": { "events": 0, "pending": 0, "bytes": 0, "oldest_pending": null },
         "stream": null,
@@ -54,6 +55,9 @@ pub(crate) fn read(shell: &Shell) -> Result<Value, Failure> {
     }
     if let Some(pause) = pause {
         status["pause"] = json!(pause);
+    }
+    if !pauses.is_empty() {
+        status["pauses"] = json!(pauses);
     }
     if let Some(spool) = spool {
         status["gaps"] = gaps(&spool);
@@ -87,6 +91,10 @@ fn for_people(status: &Value, paint: Paint) -> String {
         },
     };
     line("capture", recording);
+    for pause in status["pauses"].as_array().into_iter().flatten().filter(|pause| pause["scope"] != "all") {
+        let until = pause["until"].as_str().unwrap_or("`countersign resume --repository`");
+        line("", paint.yellow(&format!("{} is paused until {until}", pause["scope"].as_str().unwrap_or("?"))));
+    }
     capture::for_people(&status["capture"], paint, &mut line);
     for trouble in status["hook_troubles"].as_array().into_iter().flatten() {
         line("hooks", paint.yellow(trouble.as_str().unwrap_or("?")));

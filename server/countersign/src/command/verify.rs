@@ -45,7 +45,7 @@ pub(crate) fn run(args: &VerifyArgs, shell: &Shell) -> Result<ExitCode, Failure>
 
 fn archive(data: &Path) -> Result<Value, Failure> {
     let failed = |error| Failure::from_error("cannot verify the archive", &error);
-    let who = format!("os:{}", crate::recorder::account().unwrap_or_else(|| "unknown".to_owned()));
+    let who = format!("os:{}", crate::person::account().unwrap_or_else(|| "unknown".to_owned()));
     let report = Local::open(data, &who).and_then(|mut archive| archive.verify()).map_err(failed)?;
     Ok(match report.broken {
         Some(broken) => json!({ "ok": false, "stream": broken.stream, "epoch": broken.epoch, "seq": broken.seq,

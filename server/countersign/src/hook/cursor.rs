@@ -25,6 +25,7 @@ fn decode(input: &Input<'_>) -> Option<Said> {
         cwd: input.text("cwd").or(root).map(|path| PathBuf::from(plain(path))),
         model: input.text("model").map(str::to_owned),
         version: input.text("cursor_version").map(str::to_owned),
+        account: input.text("user_email").map(str::to_owned),
         ..Said::default()
     };
     let ended = |call: Call, end, edits| Step::Ended { call, end, edits, decision: None };

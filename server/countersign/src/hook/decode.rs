@@ -84,6 +84,8 @@ pub(super) struct Said {
     pub(super) request_id: Option<String>,
     /// A person took it in an editor, by a gesture.
     pub(super) is_ide: bool,
+    /// The account by which somebody signed in to it.
+    pub(super) account: Option<String>,
     /// It says that it does not know the model, whatever it said before.
     pub(super) forgets_model: bool,
     /// What happened.

@@ -62,6 +62,8 @@ pub(crate) enum Seen {
     Agent(Act),
     /// The server or client named itself.
     Named(Names),
+    /// Somebody signed in to the tool by this account.
+    SignedIn(String),
     /// A person sent the prompt of this turn.
     Prompted(u64),
     /// A turn has ended: with its reply, or without one.
@@ -117,6 +119,7 @@ pub(crate) struct Decoder {
 #[derive(Debug)]
 enum Open {
     Initialize,
+    SignIn,
     Question(Question),
     Turn(u64),
     CodeAction,
@@ -271,6 +274,10 @@ impl Decoder {
             }
             "aws/logInlineCompletionSessionResults" => seen(aws::results(params)),
             "tabby/telemetry/event" => seen(tabby::telemetry(params)),
+            "checkStatus" | "signIn" | "signInConfirm" => {
+                self.remember(envelope, Open::SignIn);
+                Vec::new()
+            }
             "workspace/executeCommand" => seen(lsp_inline::command(params).and_then(|command| self.executed(&command))),
             "codeAction/resolve" => {
                 self.remember(envelope, Open::CodeAction);
@@ -320,6 +327,9 @@ impl Decoder {
                 Vec::new()
             }
             "$/progress" => self.progress(params),
+            "didChangeStatus" | "didChangeStatus/v2" => {
+                copilot::account(params).into_iter().map(Seen::SignedIn).collect()
+            }
             "workspace/applyEdit" if self.is_ai() => {
                 self.last_request += 1;
                 let request = self.last_request;
@@ -444,6 +454,7 @@ impl Decoder {
                 let turn = self.chats.ended(number, envelope.result);
                 turn.into_iter().map(|turn| Seen::Replied(Box::new(turn))).collect()
             }
+            Open::SignIn => envelope.result.and_then(copilot::account).into_iter().map(Seen::SignedIn).collect(),
             Open::CodeAction if self.is_ai() => {
                 let edits = envelope.result.map_or(Vec::new(), |result| edits::of(result, None));
                 self.last_request += 1;

@@ -221,6 +221,7 @@ impl Running {
                         self.start();
                     }
                 }
+                Seen::SignedIn(account) => self.recorder.signed_in(account),
                 Seen::Prompted(turn) => drop(self.prompted.insert(turn, at)),
                 Seen::Replied(turn) => {
                     let asked = self.prompted.remove(&turn.number).unwrap_or(at);

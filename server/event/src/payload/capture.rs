@@ -34,6 +34,9 @@ pub struct Paused {
     pub until: Option<Timestamp>,
     /// `command`, `editor`, `policy`.
     pub by: String,
+    /// The patterns of the paths it covers, where it does not cover the whole scope.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<String>,
 }
 
 /// `capture.resumed`: capture goes on.

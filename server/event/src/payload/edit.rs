@@ -27,10 +27,10 @@ pub struct Applied {
     pub path: Fact<IntegrationPath>,
     /// Which file.
     pub place: Place,
-    /// Blob id of the file before; `None` where there was none.
+    /// Blob id of the file before, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before_blob: Option<String>,
-    /// Blob id of the file after; `None` where there is none.
+    /// Blob id of the file after, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_blob: Option<String>,
     /// Which lines.

@@ -171,7 +171,7 @@ pub struct Entered {
     pub range: Range,
     /// UTF-8 bytes of the inserted text.
     pub bytes: u64,
-    /// [`crate::digest::entered`] of the inserted text.
+    /// Keyed digest of the inserted text: one device recognises its own, nobody else can guess it.
     pub digest: String,
 }
 

@@ -10,7 +10,7 @@ use crate::lsp::event::{Ask, Known};
 use crate::lsp::hover::Point;
 use crate::lsp::order;
 use crate::lsp::protocol::{Attribution, Span, Status};
-use crate::pause::{self, Pause};
+use crate::pause::{self, Pause, Scope};
 use crate::shell::now;
 
 impl Actor {
@@ -27,7 +27,7 @@ impl Actor {
                 let until = ms.map(|ms| Timestamp::from_millis(since.as_millis().saturating_add(ms)));
                 let state = self.shell.paths.state.clone();
                 let recorder = self.house().recorder.clone();
-                let begin = || pause::begin(&state, &recorder, &Pause { since, until }, "editor");
+                let begin = || pause::begin(&state, &recorder, &Scope::All, until, "editor");
                 if let Err(error) = tokio::task::block_in_place(begin) {
                     tracing::error!("{}", error.message());
                 }
@@ -37,7 +37,8 @@ impl Actor {
             Ask::Resume(reply) => {
                 let state = self.shell.paths.state.clone();
                 let recorder = self.house().recorder.clone();
-                if let Err(error) = tokio::task::block_in_place(|| pause::end(&state, &recorder, "editor")) {
+                if let Err(error) = tokio::task::block_in_place(|| pause::end(&state, &recorder, &Scope::All, "editor"))
+                {
                     tracing::error!("{}", error.message());
                 }
                 self.tell_status();
@@ -106,7 +107,7 @@ impl Actor {
     }
 
     pub(super) fn paused(&self) -> Option<Pause> {
-        pause::current(&self.shell.paths.state, now())
+        pause::current(&self.shell.paths.state, now(), None)
     }
 
     pub(super) fn status(&self) -> Status {

@@ -111,6 +111,27 @@ struct Doc {
     position: Position,
 }
 
+#[derive(Deserialize)]
+struct Status {
+    #[serde(default)]
+    user: Option<String>,
+    #[serde(default)]
+    statuses: Vec<Category>,
+}
+
+#[derive(Deserialize)]
+struct Category {
+    #[serde(default)]
+    result: Option<Box<Status>>,
+}
+
+/// Returns the account that a status names: an answer of the older set, or a notification.
+pub(super) fn account(status: &RawValue) -> Option<String> {
+    let status: Status = serde_json::from_str(status.get()).ok()?;
+    let of_categories = || status.statuses.into_iter().find_map(|category| category.result?.user);
+    status.user.or_else(of_categories)
+}
+
 /// Returns the document and cursor of a `getCompletions`.
 pub(super) fn position_of(params: &RawValue) -> Option<(String, Position)> {
     let asked: GetCompletions = serde_json::from_str(params.get()).ok()?;

@@ -198,6 +198,19 @@ fn both_sides_are_named_and_the_encoding_is_the_servers() {
 }
 
 #[test]
+fn whoever_signed_in_is_told_by_answers_and_by_status_messages() {
+    let mut decoder = Decoder::default();
+    let ann = |seen: Vec<Seen>| assert_eq!(seen, [Seen::SignedIn("ann".to_owned())]);
+    client(&mut decoder, json!({"id": 7, "method": "checkStatus", "params": {"options": {}}}));
+    ann(server(&mut decoder, json!({"id": 7, "result": {"status": "OK", "user": "ann"}})));
+    let status = json!({"statuses": [{"category": "quota"}, {"result": {"status": "OK", "user": "ann"}}]});
+    ann(server(&mut decoder, json!({"method": "didChangeStatus/v2", "params": status})));
+    client(&mut decoder, json!({"id": 8, "method": "checkStatus", "params": {}}));
+    assert_eq!(server(&mut decoder, json!({"id": 8, "result": {"status": "NotSignedIn"}})), []);
+    assert_eq!(server(&mut decoder, json!({"method": "didChangeStatus", "params": {"user": 3}})), []);
+}
+
+#[test]
 fn an_edit_that_cannot_be_read_means_that_texts_are_lost() {
     let mut decoder = Decoder::new();
     let seen =

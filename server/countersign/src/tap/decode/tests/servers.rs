@@ -78,7 +78,9 @@ impl Stage {
                 );
             }
             Seen::Named(_) | Seen::Prompted(_) => {}
-            Seen::Agent(_) | Seen::NotFollowed(_) | Seen::Unknown => self.out += &format!("{seen:?}\n"),
+            Seen::Agent(_) | Seen::SignedIn(_) | Seen::NotFollowed(_) | Seen::Unknown => {
+                self.out += &format!("{seen:?}\n")
+            }
         }
     }
 
