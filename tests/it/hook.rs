@@ -6,6 +6,7 @@
 mod agent;
 mod cases;
 mod clients;
+mod codex;
 mod documented;
 mod mutations;
 mod quiet;
@@ -263,6 +264,24 @@ fn a_hook_call_never_fails_the_agent() {
             "malformed_input"
         ]
     );
+}
+
+#[test]
+fn whatever_a_client_says_its_answer_is_its_own_and_its_end_is_good() {
+    let world = World::new();
+    let answers = [("cursor", "{}\n"), ("cline", "{\"cancel\":false}\n")];
+    let names =
+        ["agent-v1", "amp", "claude-code", "cline", "codex", "copilot", "cursor", "droid", "gemini-cli", "kiro"];
+    for name in names.into_iter().chain(["opencode", "vscode-copilot", "windsurf"]) {
+        let answer = answers.iter().find(|(client, _)| *client == name).map_or("", |(_, answer)| answer);
+        for stdin in ["", "null", "[[]]", "7", "{\"session_id\": {}, \"taskId\": [], \"tool_input\": 3}"] {
+            let mut command = world.countersign(["hook", name, "preToolUse"]);
+            let output = replay::run(command.stdin(Stdio::piped()), stdin.as_bytes());
+            assert!(output.status.success(), "{name} {stdin}");
+            assert_eq!(String::from_utf8_lossy(&output.stdout), answer, "{name} {stdin}");
+            assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{name} {stdin}");
+        }
+    }
 }
 
 #[test]

@@ -288,3 +288,149 @@ fn meet(complete: &mut Complete, store: &Store<'_>, root: &Path, deadline: Deadl
     }
     complete.repositories().remember(root.to_owned(), id, email);
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Map;
+
+    use super::*;
+
+    /// Words that decoders look for, so that they are led deep into what is odd.
+    const WORDS: &[&str] = &[
+        "session_id",
+        "sessionId",
+        "taskId",
+        "conversation_id",
+        "trajectory_id",
+        "thread",
+        "id",
+        "thread-id",
+        "sessionID",
+        "hook_event_name",
+        "hookEventName",
+        "hookName",
+        "agent_action_name",
+        "type",
+        "event",
+        "cwd",
+        "repo_working_dir",
+        "tool_name",
+        "toolName",
+        "tool",
+        "tool_input",
+        "toolArgs",
+        "tool_info",
+        "preToolUse",
+        "postToolUse",
+        "parameters",
+        "input",
+        "output",
+        "args",
+        "properties",
+        "part",
+        "state",
+        "status",
+        "error",
+        "info",
+        "edits",
+        "old_string",
+        "new_string",
+        "range",
+        "start_line_number",
+        "end_line_number",
+        "old_line",
+        "new_line",
+        "file_path",
+        "path",
+        "files",
+        "content",
+        "diff",
+        "patch",
+        "command",
+        "message",
+        "payload",
+        "name",
+        "arguments",
+        "call_id",
+        "item",
+        "changes",
+        "toolCalls",
+        "data",
+        "toolRequests",
+        "tool_use",
+        "tool_result",
+        "tool_use_id",
+        "response_item",
+        "function_call",
+        "PreToolUse",
+        "PostToolUse",
+        "preToolUse",
+        "postToolUse",
+        "post_write_code",
+        "pre_run_command",
+        "afterTabFileEdit",
+        "afterFileEdit",
+        "beforeShellExecution",
+        "tool.call",
+        "tool.result",
+        "event.message.part.updated",
+        "apply_patch",
+        "replace_in_file",
+        "fs_write",
+        "MultiEdit",
+        "Edit",
+        "Shell",
+        "multi_replace_string_in_file",
+        "ai_agent",
+        "TaskStart",
+        "*** Begin Patch\n*** Update File: a\n@@\n-x\n+y\n*** End Patch",
+        "------- SEARCH\nx\n=======\ny\n+++++++ REPLACE\n",
+        "assistant.message",
+        "tool.execution_complete",
+        "permission.completed",
+        "event_msg",
+        "FileChange",
+        "",
+    ];
+
+    fn word() -> impl Strategy<Value = String> {
+        prop_oneof![4 => proptest::sample::select(WORDS).prop_map(str::to_owned), 1 => ".{0,6}"]
+    }
+
+    fn odd_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            word().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(5, 64, 8, |inner| {
+            prop_oneof![
+                1 => proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                4 => proptest::collection::vec((word(), inner), 0..8)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect::<Map<_, _>>())),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_hook_call_and_no_line_of_a_session_file_is_too_odd(json in odd_json(), event in word()) {
+            let line = json.to_string();
+            for client in CLIENTS {
+                let client = caller(client, &json);
+                for event in [None, Some(event.as_str())] {
+                    let said = (client.decode)(&Input { event, json: &json, env: &|_| None });
+                    // What has no session is about none.
+                    prop_assert!(said.is_none_or(|said| !said.session.is_empty() || said.steps.is_empty()));
+                }
+                let lines = format!("{line}\n{}\n{line}\n", line.get(..line.len() / 2).unwrap_or_default());
+                let _ = (client.heard)(&lines);
+            }
+        }
+    }
+}

@@ -9,20 +9,25 @@ use super::agent::{edits, ends};
 use super::replay;
 use crate::support::{World, json_lines, of_type};
 
-struct Desk {
-    world: World,
-    root: PathBuf,
+pub struct Desk {
+    pub world: World,
+    pub root: PathBuf,
 }
 
 impl Desk {
-    fn new() -> Desk {
+    pub fn new() -> Desk {
         let world = World::new();
         let root = world.repository("demo");
         Desk { world, root }
     }
 
-    fn says(&self, client: &str, stdin: &Value) -> String {
-        let mut command = self.world.countersign(["hook", client]);
+    pub fn says(&self, client: &str, stdin: &Value) -> String {
+        self.says_of(client, None, stdin)
+    }
+
+    /// Says what the event is on the command line, as some clients do.
+    pub fn says_of(&self, client: &str, event: Option<&str>, stdin: &Value) -> String {
+        let mut command = self.world.countersign(["hook", client].into_iter().chain(event));
         command.current_dir(&self.root).stdin(Stdio::piped());
         let output = replay::run(&mut command, stdin.to_string().as_bytes());
         assert!(output.status.success());
@@ -30,7 +35,7 @@ impl Desk {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn write(&self, path: &str, text: &str) {
+    pub fn write(&self, path: &str, text: &str) {
         std::fs::write(self.root.join(path), text).unwrap();
     }
 
@@ -91,17 +96,17 @@ fn fixture(name: &str) -> String {
     std::fs::read_to_string(format!("{dir}/{name}")).unwrap()
 }
 
-type Told = (String, String, Value, Value);
+pub type Told = (String, String, Value, Value);
 
-fn edit(call: &str, path: &str, before: Option<&str>, after: Option<&str>) -> Told {
+pub fn edit(call: &str, path: &str, before: Option<&str>, after: Option<&str>) -> Told {
     (call.to_owned(), path.to_owned(), json!(before), json!(after))
 }
 
-fn outcomes(events: &[Value]) -> Vec<(String, String)> {
+pub fn outcomes(events: &[Value]) -> Vec<(String, String)> {
     ends(events).into_iter().map(|end| (end.0, end.1)).collect()
 }
 
-fn told(all: &[(&str, &str)]) -> Vec<(String, String)> {
+pub fn told(all: &[(&str, &str)]) -> Vec<(String, String)> {
     all.iter().map(|(id, end)| ((*id).to_owned(), (*end).to_owned())).collect()
 }
 

@@ -50,12 +50,11 @@ impl Sight<'_> {
             return change(before, Content::Bytes(text.as_bytes().to_vec()), How::Reported);
         }
         let told_before = self.told.and_then(|edit| told(&edit.before, &disk));
-        let base = self.was.or(told_before.as_ref());
+        let base = told_before.as_ref().or(self.was);
         let told_after = self.told.and_then(|edit| self.after(edit, base, &disk));
         // Only another's edit makes the disk an unsure witness.
         if self.is_shared() || (self.is_late && told_after.as_ref().is_some_and(|after| !same(&disk, after))) {
-            let (before, after) =
-                (self.before_among_others(told_before, &disk), self.after_among_others(told_after, &disk));
+            let (before, after) = self.among_others(told_before, told_after, &disk);
             // What is not known of either side may be no change at all.
             if before == Content::Unread && after == Content::Unread {
                 return None;
@@ -112,25 +111,33 @@ impl Sight<'_> {
         })
     }
 
-    fn before_among_others(&self, told_before: Option<Content>, disk: &Content) -> Content {
-        if let Some(before) = told_before {
-            return before;
-        }
-        let Some(left) = self.left_since.last() else { return self.was.cloned().unwrap_or(Content::Unread) };
-        if self.is_late {
-            // It began before them, and what it found is what we saw.
-            return self.was.cloned().unwrap_or(Content::Unread);
-        }
+    /// Says what the call found and left where another was at the file, too.
+    fn among_others(
+        &self,
+        told_before: Option<Content>,
+        told_after: Option<Content>,
+        disk: &Content,
+    ) -> (Content, Content) {
+        let was = || self.was.cloned().unwrap_or(Content::Unread);
         let edit = self.told.or(self.planned);
-        let undone = edit.and_then(|edit| Some(Content::Bytes(backward(disk.text()?, &edit.swaps)?.into_bytes())));
-        undone.filter(|before| before.blob(self.sha256) == *left).unwrap_or(Content::Unread)
-    }
-
-    fn after_among_others(&self, told_after: Option<Content>, disk: &Content) -> Content {
+        let swaps = edit.map(|edit| edit.swaps.as_slice()).unwrap_or_default();
+        let others_came_last = self.is_late || self.left_since.contains(&disk.blob(self.sha256)) || {
+            let whole = edit.and_then(|edit| told(&edit.after, disk));
+            whole.is_some_and(|whole| !same(disk, &whole))
+        };
+        if !others_came_last {
+            // What the others left is what it found; only undoing its own part shows that text.
+            let text = disk.text().filter(|_| !swaps.is_empty());
+            let undone = text.and_then(|text| Some(Content::Bytes(backward(text, swaps)?.into_bytes())));
+            let known = undone.filter(|before| self.left_since.last() == Some(&before.blob(self.sha256)));
+            let is_there = disk.text().is_none_or(|text| swaps.iter().all(|swap| text.contains(&swap.new)));
+            let after = told_after.or_else(|| is_there.then(|| disk.clone()));
+            return (told_before.or(known).unwrap_or(Content::Unread), after.unwrap_or(Content::Unread));
+        }
         let planned = || self.after(self.planned?, self.was, disk);
         let next = || self.next.clone().filter(|next| Some(next) != self.was);
-        let at_once = || (!self.is_late && !self.left_since.contains(&disk.blob(self.sha256))).then(|| disk.clone());
-        told_after.or_else(planned).or_else(next).or_else(at_once).unwrap_or(Content::Unread)
+        let after = told_after.or_else(planned).or_else(next).unwrap_or(Content::Unread);
+        (told_before.unwrap_or_else(was), after)
     }
 }
 
