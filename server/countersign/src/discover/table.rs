@@ -162,13 +162,8 @@ pub(super) const TOOLS: &[Tool] = &[
         extensions: &["github.copilot", "github.copilot-chat"],
         hooks: Some(Hooks {
             tool: "vscode-copilot",
-            files: &[
-                "~/.copilot/hooks/*.json",
-                "./.github/hooks/*.json",
-                "~/.claude/settings.json",
-                "./.claude/settings.json",
-                "./.claude/settings.local.json",
-            ],
+            // It may run the hooks of others, too; whether it does is a setting of its own.
+            files: &["./.github/hooks/*.json"],
             after: &["PostToolUse"],
             off: None,
             needs_trust: false,
