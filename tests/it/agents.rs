@@ -7,6 +7,7 @@
 // The stand-ins are shell commands.
 #![cfg(unix)]
 
+mod context;
 mod play;
 
 use serde_json::{Value, json};
@@ -239,6 +240,12 @@ fn compare_calls(played: &Played) {
         };
         assert_eq!((&data["outcome"], &data["decision"]), (&json!(outcome), &decision), "{true_call}");
         compare_arguments(event, true_call);
+        assert_eq!((&data["class"], data.get("exit_status")), (&json!("other"), None), "{data}");
+        assert!(data["tree"]["dirty"].is_boolean(), "{data}");
+        assert_eq!(data["place"]["base"].as_str(), Some(played.head.as_str()));
+        for name in ["output", "reasoning"] {
+            assert!(event["content"][name].is_string() || data["content"][name]["absent"] == "not_on_wire", "{data}");
+        }
         let file = ["file_path", "path", "filePath"].iter().find_map(|key| true_call["input_from_model"][key].as_str());
         if let Some(file) = file {
             assert_eq!(data["place"]["path"].as_str(), file.rsplit('/').next());

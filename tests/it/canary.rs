@@ -19,7 +19,7 @@ fn planted_secrets_are_found_nowhere() {
     let world = World::new();
     let project = world.repository("project");
     let uri = format!("file://{}/settings.py", project.display());
-    let said = edit(&world, &uri) + &tap(&world, &uri);
+    let said = edit(&world, &uri) + &tap(&world, &uri) + &agents(&world, &project);
     let archive = replay(&world);
 
     let events = world.log();
@@ -29,6 +29,15 @@ fn planted_secrets_are_found_nowhere() {
 
     let taken = of_type(&events, "suggestion.offered")[0]["data"]["content"]["output"]["redacted"].clone();
     assert_eq!(taken[0]["bytes"], SECRET.len(), "{taken}");
+
+    for name in ["arguments", "output", "reasoning"] {
+        let all = of_type(&events, "tool.called");
+        let kept = all.iter().filter_map(|event| event["content"][name].as_str());
+        assert!(kept.filter(|text| text.contains("[redacted:")).count() >= 2, "{name}, of a hook and of the tap");
+    }
+    let given: Vec<&Value> =
+        of_type(&events, "tool.called").into_iter().map(|event| &event["data"]["context"]).collect();
+    assert!(json!(given).to_string().contains("wiki://"), "{given:?}");
 
     for secret in [SECRET, KEY] {
         assert!(!said.contains(secret), "our programs said it:\n{said}");
@@ -88,6 +97,66 @@ fn tap(world: &World, uri: &str) -> String {
     ];
     let swallow = format!("# {SECRET}\ncat > /dev/null");
     speak(world.countersign(["tap", "--tool", SECRET, "--", "sh", "-c", &swallow]), &messages)
+}
+
+/// Secrets in what agents read, thought, ran and were answered, told by a hook and on a tapped stream.
+/// Returns what our programs said.
+fn agents(world: &World, project: &Path) -> String {
+    let secrets = format!("token {SECRET} key {KEY}");
+    std::fs::write(project.join("notes.txt"), &secrets).unwrap();
+    let transcript = world.path().join("transcript.jsonl");
+    let input = json!({"command": format!("TOKEN={SECRET} npm test")});
+    let block = |content: Value| {
+        json!({"type": "assistant", "message": {"id": "m", "model": "claude", "content": [content]}}).to_string() + "\n"
+    };
+    let lines = block(json!({"type": "thinking", "thinking": secrets}))
+        + &block(json!({"type": "tool_use", "id": "t1", "name": "Bash", "input": input}));
+    std::fs::write(&transcript, lines).unwrap();
+    let hook = |event: &str, id: &str, tool: &str, input: &Value, response: Value| {
+        let stdin = json!({"session_id": "s", "cwd": project, "transcript_path": transcript, "hook_event_name": event,
+            "tool_use_id": id, "tool_name": tool, "tool_input": input, "tool_response": response, "error": secrets});
+        plain(world.countersign(["hook", "claude-code"]), &[stdin])
+    };
+    let read = json!({"file_path": project.join("notes.txt")});
+    let resource = json!({"server": "wiki", "uri": format!("wiki://a?token={SECRET}")});
+    let page = json!({"contents": [{"uri": format!("wiki://a?token={SECRET}"), "text": secrets}]});
+    let mut said = hook("PreToolUse", "t1", "Bash", &input, Value::Null);
+    said += &hook("PostToolUse", "t1", "Bash", &input, json!({"stdout": secrets, "stderr": KEY}));
+    said += &hook("PostToolUse", "t2", "Read", &read, json!({"file": {"content": secrets}}));
+    said += &hook("PostToolUse", "t3", "ReadMcpResourceTool", &resource, page);
+    said += &hook("PostToolUseFailure", "t4", "Bash", &input, Value::Null);
+
+    let update = |update: Value| json!({"jsonrpc": "2.0", "method": "session/update", "params": {"sessionId": "s", "update": update}});
+    let script = [
+        json!({"jsonrpc": "2.0", "id": 1, "result": {"protocolVersion": 1}}),
+        update(json!({"sessionUpdate": "agent_thought_chunk", "content": {"type": "text", "text": secrets}})),
+        update(json!({"sessionUpdate": "tool_call", "toolCallId": "c1", "kind": "execute", "title": secrets,
+            "rawInput": {"command": format!("TOKEN={SECRET} npm test")}, "rawOutput": secrets, "status": "completed",
+            "content": [{"type": "content", "content": {"type": "resource", "resource":
+                {"uri": format!("wiki://b?token={SECRET}"), "text": secrets}}}]})),
+    ];
+    let file = world.path().join("agent.sh");
+    let printed: String = script.iter().map(|line| format!("cat <<'MESSAGE'\n{line}\nMESSAGE\n")).collect();
+    std::fs::write(&file, format!("read -r line\n{printed}cat > /dev/null")).unwrap();
+    let start = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": 1}});
+    let mut tap = world.countersign(["tap", "--", "sh", file.to_str().unwrap()]);
+    tap.current_dir(project);
+    // What passes the tap is the agent's own.
+    let passed = script.iter().fold(plain(tap, &[start]), |said, line| said.replace(&line.to_string(), ""));
+    said + &passed
+}
+
+/// Sends messages a line each, and returns all output of a program.
+fn plain(mut command: Command, messages: &[Value]) -> String {
+    command.env("COUNTERSIGN_LOG", "trace").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    for message in messages {
+        writeln!(stdin, "{message}").unwrap();
+    }
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// Sends messages and a line of garbage, closes the input, and returns all output of a program.

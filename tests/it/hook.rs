@@ -7,10 +7,12 @@ mod agent;
 mod cases;
 mod clients;
 mod codex;
+mod context;
 mod documented;
 mod mutations;
 mod quiet;
 mod replay;
+mod rough;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -48,6 +50,7 @@ fn compare(recording: &Recording, played: &Played, client: &str) {
         .collect();
     assert_eq!(json!(prompts), recording.truth["prompts"]);
     compare_calls(recording, &of_type(events, "tool.called"));
+    compare_context(recording, &of_type(events, "tool.called"));
     compare_edits(recording, played);
     for event in events.iter().filter(|event| event["data"]["path"].is_object()) {
         assert_eq!(event["data"]["path"]["tool"], client);
@@ -91,6 +94,36 @@ fn compare_calls(recording: &Recording, called: &[&Value]) {
         sorted(called.iter().map(|event| text(&event["data"]["outcome"])).collect()),
         sorted(recording.calls().map(|call| outcome(&text(&call["status"])).to_owned()).collect())
     );
+}
+
+/// What was read is known by the text it truly had, commands are no tests here, and of output and reasoning
+/// there is a text or a reason.
+fn compare_context(recording: &Recording, called: &[&Value]) {
+    for event in called {
+        let data = &event["data"];
+        assert_eq!(data["class"], "other", "{data}");
+        assert!(data["tree"]["dirty"].is_boolean(), "{data}");
+        for name in ["output", "reasoning", "arguments"] {
+            assert!(event["content"][name].is_string() || data["content"][name]["absent"].is_string(), "{name} {data}");
+        }
+        let id = &data["path"]["tool_call_id"];
+        let Some(call) = recording.calls().find(|call| call["tool_call_id"] == *id && id.is_string()) else { continue };
+        let status = text(&call["status"]);
+        if status == "applied_then_exit_3" {
+            assert_eq!((&data["exit_status"], &data["succeeded"]), (&json!(3), &json!(false)));
+        }
+        if status == "ran" && data["context"].is_array() {
+            let path = text(&data["context"][0]["path"]);
+            let input = call["input_from_model"].to_string();
+            assert!(input.contains(&path), "{path} {input}");
+            let digest = &data["context"][0]["digest"];
+            // A file that was changed since is known by what the model was told of it.
+            if data["context"][0]["how"] == "reported" {
+                assert_eq!(*digest, countersign_event::digest::text_id(text(&event["content"]["output"]).as_bytes()));
+            }
+            assert!(digest.is_string());
+        }
+    }
 }
 
 /// One record for each file that changed, with its exact texts and git's names for them.
@@ -172,7 +205,12 @@ fn claude_code_an_mcp_tool_that_changes_a_file() {
 
 #[test]
 fn claude_code_a_model_that_the_transcript_names_late_and_a_session_that_is_taken_up_again() {
-    check("claude-code", "claude/claude-two-turns-thinking");
+    let played = check("claude-code", "claude/claude-two-turns-thinking");
+    let told: Vec<&Value> =
+        played.events.iter().map(|event| &event["content"]["reasoning"]).filter(|text| text.is_string()).collect();
+    assert!(told.iter().all(|text| **text == "A small class with a private field is enough."));
+    // With the call and its edit, or where the transcript came late with the evidence.
+    assert!(!told.is_empty());
 }
 
 #[test]

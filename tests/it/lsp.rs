@@ -1,6 +1,6 @@
 //! The language server as an editor has it: a process at the other end of two pipes.
 
-mod client;
+pub mod client;
 
 use std::process::{Command, Stdio};
 

@@ -6,11 +6,16 @@
 mod anthropic;
 mod claude_code;
 mod codex;
+mod conversation;
+mod copilot;
 mod endpoint;
 mod gemini;
 mod gemini_cli;
+mod observers;
 mod openai;
 mod program;
+mod server;
+mod tabby_agent;
 
 use serde_json::Value;
 

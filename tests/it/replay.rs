@@ -160,7 +160,12 @@ fn event(n: u32, noun: &str, subject: &str, data: &Value) -> EventBytes {
 /// An acceptance without texts.
 fn light(n: u32) -> Append {
     let data = json!({ "how": "observed", "contribution": format!("c{n}"), "act": 1, "place": { "path": "a.rs" } });
-    Append { event: event(n, "suggestion.accepted", &format!("c{n}"), &data), class: Class::Full, contents: Vec::new() }
+    Append {
+        event: event(n, "suggestion.accepted", &format!("c{n}"), &data),
+        class: Class::Full,
+        contents: Vec::new(),
+        if_told: None,
+    }
 }
 
 /// An acceptance with its output kept.
@@ -182,7 +187,12 @@ fn full(n: u32, contribution: &str, place: &Value, output: &str) -> Append {
         "path": { "tool": "copilot", "kind": "ide", "transport": "tap", "trust": "supervised", "how": "observed" },
         "content": { "output": content.commitment },
     });
-    Append { event: event(n, "suggestion.accepted", contribution, &data), class: Class::Full, contents: vec![content] }
+    Append {
+        event: event(n, "suggestion.accepted", contribution, &data),
+        class: Class::Full,
+        contents: vec![content],
+        if_told: None,
+    }
 }
 
 #[test]
@@ -400,7 +410,8 @@ fn a_batch_that_is_too_large_is_split_until_it_fits() {
 fn an_event_that_the_collector_can_never_take_becomes_a_hole_and_the_rest_goes_on() {
     let world = World::new();
     let poison = EventBytes::parse(light(1).event.as_str().replace(",\"id\"", ",\n\"id\"").as_bytes());
-    let poison = Append { event: poison.expect("still an event"), class: Class::Full, contents: Vec::new() };
+    let poison =
+        Append { event: poison.expect("still an event"), class: Class::Full, contents: Vec::new(), if_told: None };
     world.append([light(0), poison, light(2)]);
     let collector = Collector::start(&world);
     let token = world.token("device");

@@ -67,6 +67,10 @@ fn every_suggestion_of_a_long_day_is_told_and_memory_stays_flat() {
         assert_eq!(of_type(&events, lost), Vec::<&Value>::new());
     }
     world.run(["verify"]);
+    eprintln!(
+        "{suggestions} suggestions, {} events: resident {after_a_fifth} KiB after a fifth, {at_the_end} KiB at the end",
+        events.len()
+    );
     // What each suggestion leaves behind would show: a kibibyte each is ten mebibytes in the long day.
     assert!(at_the_end < after_a_fifth + 12 * 1024, "{after_a_fifth} KiB became {at_the_end} KiB");
 }

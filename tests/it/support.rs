@@ -123,7 +123,6 @@ pub fn of_type<'a>(events: &'a [Value], name: &str) -> Vec<&'a Value> {
 }
 
 /// Says whether the long run was asked for.
-#[cfg(target_os = "linux")]
 pub fn is_long() -> bool {
     std::env::var_os("COUNTERSIGN_LONG").is_some_and(|value| value == "1")
 }

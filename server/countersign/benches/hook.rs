@@ -88,7 +88,12 @@ fn append(state: &Path) {
     });
     let (id, time) = (uuid::Uuid::now_v7(), Timestamp::from_millis(0));
     let event = Event { id, source: "bench".to_owned(), time, subject: None, payload }.to_bytes();
-    append_once(state, &[Append { event, class: Class::Full, contents: Vec::new() }], Duration::from_secs(5)).unwrap();
+    append_once(
+        state,
+        &[Append { event, class: Class::Full, contents: Vec::new(), if_told: None }],
+        Duration::from_secs(5),
+    )
+    .unwrap();
 }
 
 /// The baseline: a process that does nothing.

@@ -158,8 +158,8 @@ pub(crate) struct VerifyArgs {
 /// Arguments of `trace`.
 #[derive(Debug, Args)]
 pub(crate) struct TraceArgs {
-    /// A file, with lines: `src/auth.py:10` or `src/auth.py:10-20`
-    #[arg(value_name = "FILE[:A-B]")]
+    /// A file, with lines: `src/auth.py:10` or `src/auth.py:10-20`; or the ID of a contribution
+    #[arg(value_name = "FILE[:A-B]|ID")]
     pub(crate) place: String,
     /// One JSON object a contribution, then one that says how complete the answer is
     #[arg(long)]

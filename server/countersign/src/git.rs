@@ -39,9 +39,8 @@ impl Repositories {
         self.of_root(root)
     }
 
-    /// Takes over what somebody found out earlier about a repository; its HEAD is asked for now.
-    pub(crate) fn remember(&mut self, root: PathBuf, id: Option<String>, email: Option<String>) {
-        let head = ask(&root, &["rev-parse", "--verify", "--quiet", "HEAD"]);
+    /// Takes over what somebody found out about a repository, its HEAD just now.
+    pub(crate) fn remember(&mut self, root: PathBuf, id: Option<String>, email: Option<String>, head: Option<String>) {
         self.by_root.insert(root.clone(), Repository { root, id, head, email, head_read: Instant::now() });
     }
 

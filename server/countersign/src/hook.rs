@@ -22,7 +22,6 @@ mod patch;
 mod planned;
 mod session;
 mod store;
-mod sys;
 mod text;
 mod transcript;
 mod tree;
@@ -35,10 +34,12 @@ use std::time::Duration;
 
 use countersign_event::facts::{IntegrationPath, PathKind, Transport};
 use countersign_event::payload::capture;
-use countersign_event::{Fact, How, Payload};
+use countersign_event::payload::tool::TreeState;
+use countersign_event::{Absent, Fact, How, Payload};
 use countersign_spool::{Append, Device, Placed, Reader, append_once};
 use serde_json::{Value, json};
 
+use crate::bounded::{self, Deadline};
 use crate::cli::HookArgs;
 use crate::git;
 use crate::recorder::{Complete, Record};
@@ -46,7 +47,6 @@ use crate::shell::{Shell, now};
 use decode::{Client, Input};
 use session::{Note, Session, Work};
 use store::Store;
-use sys::Deadline;
 
 pub(crate) use trouble::{start_logging, troubles};
 
@@ -58,6 +58,9 @@ const LOCK_WAIT: Duration = Duration::from_millis(25);
 const STDIN_TIME: Duration = Duration::from_secs(2);
 /// The most it may say.
 const STDIN_BYTES_MAX: usize = 32 << 20;
+
+/// Thoughts between two calls are kept up to here.
+const THOUGHT_BYTES_MAX: usize = 1 << 20;
 
 const CLIENTS: &[Client] = &[
     agent_v1::CLIENT,
@@ -95,7 +98,7 @@ fn hook(args: &HookArgs) -> Result<(), String> {
     let said = match args.argument() {
         // Codex says it on the command line.
         Some(argument) => argument.into_bytes(),
-        None => sys::read_all(std::io::stdin(), STDIN_BYTES_MAX, Deadline::after(STDIN_TIME))
+        None => bounded::read_all(std::io::stdin(), STDIN_BYTES_MAX, Deadline::after(STDIN_TIME))
             .ok_or("the agent did not say in time what happened, or said too much")?,
     };
     let deadline = Deadline::after(TIME);
@@ -150,6 +153,9 @@ fn hook(args: &HookArgs) -> Result<(), String> {
     let heard_of = |path: &PathBuf| memory.transcripts.contains(path);
     let new: Vec<PathBuf> = said.transcripts.iter().filter(|path| !heard_of(path)).cloned().collect();
     memory.transcripts.extend(new);
+    if let Some(thought) = said.thought.take().filter(|text| memory.thought.len() + text.len() <= THOUGHT_BYTES_MAX) {
+        memory.thought.push_str(&thought);
+    }
     let steps = std::mem::take(&mut said.steps);
     if steps.is_empty() && !client.ends_late {
         return if memory == before { Ok(()) } else { store.remember(&memory).map_err(|error| error.to_string()) };
@@ -174,9 +180,16 @@ fn hook(args: &HookArgs) -> Result<(), String> {
     for step in steps {
         session.step(step).map_err(|error| format!("a call's files could not be kept: {error}"))?;
     }
-    let Session { memory, done, .. } = session;
-    if let (Some(root), false) = (&root, done.records.is_empty()) {
-        meet(&mut complete, &store, root, deadline);
+    let Session { memory, mut done, .. } = session;
+    if !done.records.is_empty() {
+        let calls = done.records.iter().any(|record| matches!(record.payload, Payload::ToolCalled(_)));
+        let tree = match &root {
+            // It is too large to be looked at, or git too slow.
+            Some(root) => meet(&mut complete, &store, root, calls, deadline).ok_or(Absent::Truncated),
+            None => Err(Absent::NotOnWire),
+        };
+        let tree = tree.or_else(|absent| if done.is_dirty { Ok(TreeState { dirty: true }) } else { Err(absent) });
+        state_tree(&mut done.records, &tree.map_or_else(Fact::absent, Fact::observed));
     }
     let mut appends = complete.ends_of_pauses();
     appends.extend(done.records.into_iter().filter_map(|record| complete.complete(record, root.as_deref())));
@@ -264,19 +277,42 @@ fn names_with_sha256(root: &Path) -> bool {
     config.lines().any(|line| line.split_whitespace().collect::<String>() == "objectformat=sha256")
 }
 
-/// Finds out which repository this is, once a session: counting a long history back takes git longer than
-/// an agent should wait.
-fn meet(complete: &mut Complete, store: &Store<'_>, root: &Path, deadline: Deadline) {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let key = store.key(&decode::Call { id: Some(format!("repository {}", root.display())), ..Default::default() });
-    if let Some(known) = store.get(&key, "repository") {
-        return complete.repositories().remember(root.to_owned(), text(&known["id"]), text(&known["email"]));
+/// Says of every call how the work tree stood to its base when it ended.
+fn state_tree(records: &mut [Record], tree: &Fact<TreeState>) {
+    for record in records {
+        if let Payload::ToolCalled(called) = &mut record.payload {
+            called.tree = Some(tree.clone());
+        }
     }
+}
+
+/// Finds out which repository this is, once a session: counting a long history back takes git longer than
+/// an agent should wait. Returns how its work tree stands, where that is wanted and can be had in time.
+fn meet(
+    complete: &mut Complete,
+    store: &Store<'_>,
+    root: &Path,
+    with_tree: bool,
+    deadline: Deadline,
+) -> Option<TreeState> {
     let answer = |args: &[&str]| {
-        let out = sys::git(root, args, b"", deadline)?;
+        let out = bounded::git(root, args, b"", deadline)?;
         let out = String::from_utf8(out).ok()?.trim_end().to_owned();
         (!out.is_empty()).then_some(out)
     };
+    // One question where it is cheap: HEAD, and whether anything differs from it.
+    let standing = if with_tree { tree::Tree::standing(root) } else { None };
+    let state = standing.as_ref().map(|standing| TreeState { dirty: !standing.changed.is_empty() });
+    let head = match standing {
+        Some(standing) => standing.head,
+        None => answer(&["rev-parse", "--verify", "--quiet", "HEAD"]),
+    };
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let key = store.key(&decode::Call { id: Some(format!("repository {}", root.display())), ..Default::default() });
+    if let Some(known) = store.get(&key, "repository") {
+        complete.repositories().remember(root.to_owned(), text(&known["id"]), text(&known["email"]), head);
+        return state;
+    }
     let remote = || answer(&["config", "--get", "remote.origin.url"]);
     let id = answer(&["rev-list", "--max-parents=0", "HEAD"]).and_then(|roots| git::identity_of(&roots, remote()));
     let email = answer(&["config", "user.email"]);
@@ -286,7 +322,8 @@ fn meet(complete: &mut Complete, store: &Store<'_>, root: &Path, deadline: Deadl
     {
         tracing::warn!(%error, "what repository this is could not be noted");
     }
-    complete.repositories().remember(root.to_owned(), id, email);
+    complete.repositories().remember(root.to_owned(), id, email, head);
+    state
 }
 
 #[cfg(test)]

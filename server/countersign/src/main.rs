@@ -3,6 +3,7 @@
 //! The shell around the pure crates: the only crate that knows LSP, processes, clocks and the
 //! environment. What decides lives elsewhere; here it is fetched, run and written down.
 
+mod bounded;
 mod cli;
 mod command;
 mod config;
@@ -22,6 +23,8 @@ mod replay;
 mod shell;
 mod signals;
 mod tap;
+mod work_class;
+mod worktree;
 
 use std::process::ExitCode;
 

@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use countersign_event::content::{ContentName, ContentSlot, NewContent};
 use countersign_event::facts::Sensitivity;
-use countersign_event::payload::{capture, trail};
+use countersign_event::payload::suggestion::Entered;
+use countersign_event::payload::{ContextItem, capture, trail};
 use countersign_event::redact::Redactor;
 use countersign_event::secret::Detector;
 use countersign_event::{Absent, Event, EventBytes, Fact, How, Payload, Timestamp, digest};
@@ -364,7 +365,9 @@ impl Complete {
         if let Some(told) = self.leave_out(&policy, file.as_deref(), root.as_deref()) {
             return told;
         }
-        let sensitive = self.complete_place(&mut record, file.as_deref(), root.as_deref(), &policy);
+        let given = complete_context(&mut record, &policy);
+        self.complete_entered(&mut record);
+        let sensitive = self.complete_place(&mut record, file.as_deref(), root.as_deref(), &policy) || given;
         self.complete_person(&mut record, root.as_deref());
         let contents = self.keep(&mut record, &policy, sensitive);
         Some(self.append(record, contents))
@@ -450,6 +453,23 @@ impl Complete {
         Some(self.append(Record::light(now(), scope, Payload::CapturePaused(paused)), Vec::new()))
     }
 
+    /// Describes what an agent's edit brought, so that whoever holds the file open recognises it when
+    /// the editor reads it again. One insertion from the first to the last line that changed.
+    fn complete_entered(&self, record: &mut Record) {
+        let Payload::EditApplied(edit) = &mut record.payload else { return };
+        if edit.how == How::Inferred || !edit.entered.is_empty() {
+            return;
+        }
+        let side = |name| record.texts.iter().find(|(slot, _)| *slot == name).map(|(_, text)| text.as_str());
+        // A slot without its text: there was a file, and nobody can say what stood in it.
+        let before = match side(ContentName::Before) {
+            None if edit.content.contains_key(&ContentName::Before) => return,
+            before => before.unwrap_or_default(),
+        };
+        let Some(after) = side(ContentName::After) else { return };
+        edit.entered = entered(before, after, self.device.digest_key()).into_iter().collect();
+    }
+
     /// Fills in repository, base, path and sensitivity. Returns whether the path is sensitive.
     fn complete_place(
         &mut self,
@@ -524,14 +544,23 @@ impl Complete {
             Payload::SuggestionOffered(_) | Payload::ContributionMeasured(_) => Class::Normal,
             _ => Class::Full,
         };
-        let event = Event {
+        let evidence = match &record.payload {
+            Payload::EditApplied(edit) if edit.how != How::Inferred => Some(edit.as_evidence()),
+            _ => None,
+        };
+        let mut event = Event {
             id: Uuid::now_v7(),
             source: self.device.urn(),
             time: record.at,
             subject: record.subject,
             payload: record.payload,
         };
-        Append { event: self.without_secrets(event.to_bytes()), class, contents }
+        let bytes = self.without_secrets(event.to_bytes());
+        let if_told = evidence.map(|evidence| {
+            event.payload = Payload::ContributionEvidenced(evidence);
+            self.without_secrets(event.to_bytes())
+        });
+        Append { event: bytes, class, contents, if_told }
     }
 
     /// Hides secrets in the fields of an event. Names, ids and paths come from foreign programs, and
@@ -544,6 +573,48 @@ impl Complete {
         self.redactor.redact_value(&mut value);
         EventBytes::parse(value.to_string().as_bytes()).unwrap_or(event)
     }
+}
+
+/// Fills in how sensitive each thing is that the model was given. Returns whether any is: its text may stand
+/// in what the tool answered. What policy leaves out is not named, and an answer with it is not kept.
+fn complete_context(record: &mut Record, policy: &Policy) -> bool {
+    let Some(context) = record.payload.context_mut() else { return false };
+    // Globs know paths, and a resource's path stands behind its scheme.
+    let path_of = |item: &ContextItem| {
+        let path = item.path.split_once("://").map_or(item.path.as_str(), |(_, path)| path);
+        path.trim_start_matches('/').to_owned()
+    };
+    let told = context.len();
+    context.retain(|item| !policy.is_excluded(&path_of(item)));
+    let is_cut = context.len() < told;
+    let mut any = false;
+    for item in context {
+        let sensitive = policy.is_sensitive(&path_of(item));
+        item.sensitivity = Some(if sensitive { Sensitivity::Sensitive } else { Sensitivity::Ordinary });
+        any |= sensitive;
+    }
+    if is_cut {
+        record.texts.retain(|(name, _)| *name != ContentName::Output);
+        if let Some(slots) = record.payload.contents_mut() {
+            slots.insert(ContentName::Output, ContentSlot::Absent { absent: Absent::Policy });
+        }
+    }
+    any
+}
+
+/// Returns what stands between the lines that two texts begin and end with alike; `None` where nothing
+/// came there.
+fn entered(before: &str, after: &str, key: &[u8]) -> Option<Entered> {
+    let (old, new): (Vec<&str>, Vec<&str>) =
+        (before.split_inclusive('\n').collect(), after.split_inclusive('\n').collect());
+    let first = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
+    let rest = old[first..].iter().rev().zip(new[first..].iter().rev());
+    let last = rest.take_while(|(old, new)| old == new).count();
+    let text = new[first..new.len() - last].concat();
+    let old = Text::new(before);
+    let line = |line: usize| before.split_inclusive('\n').take(line).map(str::len).sum::<usize>();
+    let range = old.range(line(first)..line(before.split_inclusive('\n').count() - last));
+    (!text.is_empty()).then(|| Entered { range, bytes: text.len() as u64, digest: digest::entered(key, &text) })
 }
 
 /// Returns the file a `file:` URI names; `None` for anything else (untitled, remote, malformed).
@@ -560,7 +631,8 @@ pub(crate) fn snapshot_path(uri: &str) -> String {
     file_of_uri(uri).map_or_else(|| uri.to_owned(), |file| file.to_string_lossy().into_owned())
 }
 
-fn with_slashes(path: &Path) -> String {
+/// Writes a path with `/` between its parts.
+pub(crate) fn with_slashes(path: &Path) -> String {
     path.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
 }
 
@@ -569,6 +641,22 @@ mod tests {
     use countersign_spool::Reader;
 
     use super::*;
+
+    #[test]
+    fn what_an_edit_brought_is_told_from_its_first_changed_line_to_its_last() {
+        let shown = |before, after| {
+            let entered = entered(before, after, b"key")?;
+            let at = |at: countersign_event::facts::Position| format!("{}:{}", at.line, at.character);
+            Some(format!("{}-{} {}", at(entered.range.start), at(entered.range.end), entered.bytes))
+        };
+        let told = |text: &str| text.to_owned();
+        assert_eq!(shown("", "a\nb\n"), Some(told("0:0-0:0 4")));
+        assert_eq!(shown("a\nb\nc\nd\n", "a\nX\nc\nYY\nd\n"), Some(told("1:0-3:0 7")));
+        assert_eq!(shown("a\n", "a\na\n"), Some(told("1:0-1:0 2")));
+        assert_eq!(shown("a", "a\nb"), Some(told("0:0-0:1 3")));
+        assert_eq!(shown("a\nb\n", "a\n"), None);
+        assert_eq!(shown("a\n", "a\n"), None);
+    }
 
     #[test]
     fn what_did_not_fit_before_the_end_is_a_gap_too() {

@@ -65,8 +65,10 @@ pub(crate) fn run(args: &TapArgs, shell: &Shell) -> Result<ExitCode, Failure> {
     drain(&output_ended, &watch);
     watch.end();
     match listener.recv_timeout(FLUSH) {
-        Ok(ending) => ending.finish(sys::status_number(status)),
-        Err(_) => session::record_gap(shell),
+        Ok(ending) => ending.finish(shell, sys::status_number(status)),
+        // It may go on, but nobody waits any more.
+        Err(RecvTimeoutError::Timeout) => session::record_gap(shell, "late"),
+        Err(RecvTimeoutError::Disconnected) => session::record_gap(shell, "crash"),
     }
     Ok(sys::exit_code(status))
 }

@@ -22,7 +22,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::facts::Sensitivity;
+use crate::facts::{Absent, How, Sensitivity};
 
 /// Declares the closed list of payloads once: variant, type name, data type.
 macro_rules! payloads {
@@ -147,7 +147,7 @@ impl Serialize for Unknown {
 }
 
 /// A file or resource the model was given.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ContextItem {
     /// The path in the repository, or the resource's URI.
     pub path: String,
@@ -157,6 +157,15 @@ pub struct ContextItem {
     /// How sensitive policy says it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sensitivity: Option<Sensitivity>,
+    /// Bytes of its text, all of it, whatever part the model was shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// How the digest is known: `observed` from the file itself, `reported` from what the tool said it read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub how: Option<How>,
+    /// Why there is no digest, where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absent: Option<Absent>,
 }
 
 /// Whether secret files were within reach, or were read.

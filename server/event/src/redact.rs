@@ -6,6 +6,7 @@
 //! change its own output again.
 
 use schemars::JsonSchema;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -83,7 +84,15 @@ impl Redactor {
     /// A text in which nothing is hidden, or that is not JSON, keeps its bytes otherwise.
     pub fn redact_json(&self, text: &str) -> Redacted {
         let Ok(mut value) = serde_json::from_str::<Value>(text) else {
-            return self.redact(text);
+            let mut redacted = self.redact(text);
+            // What kept it from being JSON may have stood in a secret.
+            if redacted.count > 0 && serde_json::from_str::<IgnoredAny>(&redacted.text).is_ok() {
+                let named = self.redact_json(&redacted.text);
+                redacted.text = named.text;
+                redacted.count += named.count;
+                redacted.taken.extend(named.taken);
+            }
+            return redacted;
         };
         let count = self.redact_value(&mut value);
         let mut redacted = match count {

@@ -42,6 +42,36 @@ fn every_golden_file_is_read_into_what_was_written() {
     }
 }
 
+/// The fields that came after the first golden file of the type.
+#[test]
+fn a_test_run_by_an_agent_has_a_golden_file_too() {
+    let called = samples().into_iter().find_map(|payload| match payload {
+        Payload::ToolCalled(called) => Some(called),
+        _ => None,
+    });
+    let mut called = called.unwrap();
+    called.succeeded = Some(false);
+    called.class = Some(tool::Class::Test);
+    called.classed_by = Some(tool::ClassedBy { rule: "cargo test".into(), decides_exit: true });
+    called.exit_status = Some(101);
+    called.tree = Some(Fact::observed(tool::TreeState { dirty: true }));
+    called.circumstances.context = vec![
+        ContextItem {
+            path: "src/auth.py".into(),
+            digest: Some("ef".repeat(32)),
+            sensitivity: Some(Sensitivity::Sensitive),
+            bytes: Some(812),
+            how: Some(How::Observed),
+            absent: None,
+        },
+        ContextItem { path: "db://prod/orders".into(), absent: Some(Absent::NotOnWire), ..ContextItem::default() },
+    ];
+    let payload = Payload::ToolCalled(called);
+    let text = event(payload.clone()).to_bytes().as_str().to_owned();
+    check("golden/tool.called.test.json", &text);
+    assert_eq!(EventBytes::parse(text.as_bytes()).unwrap().payload().unwrap(), payload);
+}
+
 #[test]
 fn the_json_schema_on_disk_is_the_schema_of_the_types() {
     for (event_type, schema) in Payload::schemas() {
@@ -210,6 +240,7 @@ fn samples() -> Vec<Payload> {
             path: "src/auth.py".into(),
             digest: Some("ef".repeat(32)),
             sensitivity: Some(Sensitivity::Ordinary),
+            ..ContextItem::default()
         }],
         secrets_access: Some(SecretsAccess { read: vec![".env".into()], reachable: Some(true) }),
         artifact_type: Some("code".into()),
@@ -312,6 +343,11 @@ fn samples() -> Vec<Payload> {
             tool_name: "Write".into(),
             outcome: tool::Outcome::Applied,
             decision: Some(tool::Decision { by: tool::DecidedBy::Person, scope: tool::DecisionScope::Once }),
+            succeeded: None,
+            class: None,
+            classed_by: None,
+            exit_status: None,
+            tree: None,
             model: model(),
             person: person(),
             path: path(),

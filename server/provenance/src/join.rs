@@ -13,6 +13,7 @@ mod answers;
 mod ends;
 mod follow;
 mod gestures;
+mod history;
 mod observation;
 mod outcome;
 mod suggestion;
@@ -28,6 +29,7 @@ use crate::offer::{Entry, Region, unify};
 use crate::text::{Change, Encoding, Text};
 use answers::Asked;
 use gestures::Recent;
+use history::State;
 pub use observation::{Answer, Channel, Insertion, Item, NamedModel, Observation};
 pub use outcome::{Accepted, Offered, Outcome, Rejected};
 use suggestion::{Kind, Pending, Suggestion};
@@ -61,14 +63,15 @@ struct Document {
     /// False after an edit that could not be followed, until its whole text comes again.
     in_step: bool,
     undoable: VecDeque<Done>,
+    states: VecDeque<State>,
     /// What was put in lately by more than a key.
     recent: VecDeque<Recent>,
 }
 
 impl Document {
     fn new(text: &str, language: String) -> Document {
-        let (undoable, recent) = (VecDeque::new(), VecDeque::new());
-        Document { text: Text::new(text), language, in_step: true, undoable, recent }
+        let (undoable, states, recent) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
+        Document { text: Text::new(text), language, in_step: true, undoable, states, recent }
     }
 }
 
@@ -189,6 +192,7 @@ impl Joiner {
         for document in self.documents.values_mut() {
             document.in_step = false;
             document.undoable.clear();
+            document.states.clear();
             document.recent.clear();
         }
         for suggestion in self.suggestions.values_mut() {
@@ -231,7 +235,8 @@ impl Joiner {
         }
         let whole = Whole::of(&steps, changes.len() == 1, &before, &document.text);
         Recent::remember(&mut document.recent, now, self.last_edit, &before, &steps);
-        if self.taken_back(now, uri, &before, &steps, whole) {
+        State::remember(&mut document.states, self.last_edit, &before, &document.undoable);
+        if self.taken_back(now, uri, &before, &steps, whole) || self.brought_back(now, uri, &steps) {
             return;
         }
         self.follow(now, uri, &before, &steps);

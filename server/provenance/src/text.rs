@@ -115,6 +115,14 @@ impl Text {
         self.rope.slice(chars).into()
     }
 
+    /// Says whether a part of the text is white space or empty; ends at the first sign.
+    ///
+    /// # Panics
+    /// If the range is reversed or ends past the end.
+    pub fn is_blank(&self, bytes: Range<usize>) -> bool {
+        self.rope.byte_slice(bytes).chars().all(char::is_whitespace)
+    }
+
     /// Says whether a byte begins a character or is the end of the text.
     pub fn is_border(&self, byte: usize) -> bool {
         byte <= self.len_bytes() && self.rope.char_to_byte(self.rope.byte_to_char(byte)) == byte

@@ -27,7 +27,7 @@ fn event(class: Class) -> Append {
     });
     let (id, time) = (Uuid::now_v7(), Timestamp::from_millis(1_760_000_000_000));
     let event = Event { id, source: "urn:countersign:device:x".to_owned(), time, subject: None, payload };
-    Append { event: event.to_bytes(), class, contents: Vec::new() }
+    Append { event: event.to_bytes(), class, contents: Vec::new(), if_told: None }
 }
 
 /// The caller's side while the writer thread works.

@@ -82,7 +82,8 @@ impl Spool {
     ///
     /// When this returns `Ok` they are durable as the highest of their classes says; the first
     /// commit of a process and one that takes in the inbox are always FULL. An event whose id is in
-    /// the trail already is left out and counted, so doing it again after an error is safe.
+    /// the trail already is left out and counted, so doing it again after an error is safe. One whose
+    /// type and subject are in the trail already is inserted as its `if_told`, where it has one.
     /// Errors: nothing of it was appended (or, after an error of the commit itself, all of it).
     pub fn append(&mut self, appends: &[Append]) -> Result<Appended, SpoolError> {
         let prepared: Vec<Prepared> =
@@ -189,6 +190,7 @@ pub(crate) fn insert(tx: &Connection, epoch: &Epoch, events: &[Prepared], full: 
     let (mut seq, mut hash) = epoch.last(tx)?;
     let (mut inserted, mut duplicates) = (0, 0);
     let mut known = tx.prepare("SELECT 1 FROM events WHERE id = ?")?;
+    let mut told = tx.prepare("SELECT 1 FROM events WHERE subject = ? AND type = ? LIMIT 1")?;
     let mut add_event = tx.prepare(
         "INSERT INTO events (stream, epoch, seq, hash, id, type, time, subject, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
@@ -200,6 +202,13 @@ pub(crate) fn insert(tx: &Connection, epoch: &Epoch, events: &[Prepared], full: 
             duplicates += 1;
             continue;
         }
+        // Two observers of one edit may both have looked and found nothing; here only one can be first.
+        let event = match &event.if_told {
+            Some(evidence) if told.query_row((&event.subject, &event.event_type), |_| Ok(())).optional()?.is_some() => {
+                &**evidence
+            }
+            _ => event,
+        };
         seq += 1;
         hash = chain::next(hash, event.event.as_bytes());
         add_event.execute((
@@ -255,7 +264,7 @@ mod tests {
         });
         let (id, time) = (uuid::Uuid::now_v7(), Timestamp::from_millis(0));
         let event = Event { id, source: "test".to_owned(), time, subject: None, payload };
-        Append { event: event.to_bytes(), class: Class::Normal, contents: Vec::new() }
+        Append { event: event.to_bytes(), class: Class::Normal, contents: Vec::new(), if_told: None }
     }
 
     #[test]

@@ -235,7 +235,8 @@ impl Spool {
                 by: Some(format!("collector: {reason}")),
             }),
         };
-        self.append(&[Append { event: event.to_bytes(), class: Class::Full, contents: Vec::new() }]).map(|_| ())
+        self.append(&[Append { event: event.to_bytes(), class: Class::Full, contents: Vec::new(), if_told: None }])
+            .map(|_| ())
     }
 
     /// Returns the oldest contents that a collector does not have, of events that it has.

@@ -35,6 +35,8 @@ struct Letter {
 #[derive(Serialize, Deserialize)]
 struct Entry {
     event: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    if_told: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     contents: Vec<SealedEntry>,
 }
@@ -54,6 +56,7 @@ pub(crate) fn post(layout: &Layout, events: &[Prepared]) -> Result<(), SpoolErro
     sys::private_dir(&layout.inbox)?;
     let entries = events.iter().map(|prepared| Entry {
         event: prepared.event.as_str().to_owned(),
+        if_told: prepared.if_told.as_ref().map(|evidence| evidence.event.as_str().to_owned()),
         contents: prepared.contents.iter().map(SealedEntry::from).collect(),
     });
     let letter = Letter { version: 1, events: entries.collect() };
@@ -160,7 +163,11 @@ fn read(text: &[u8]) -> Option<Vec<Prepared>> {
         .events
         .into_iter()
         .map(|entry| {
-            let mut prepared = Prepared::bare(EventBytes::parse(entry.event.as_bytes()).ok()?).ok()?;
+            let bare = |event: &str| Prepared::bare(EventBytes::parse(event.as_bytes()).ok()?).ok();
+            let mut prepared = bare(&entry.event)?;
+            if let Some(evidence) = &entry.if_told {
+                prepared.if_told = Some(Box::new(bare(evidence)?));
+            }
             prepared.contents = entry.contents.into_iter().map(SealedEntry::into_sealed).collect::<Option<_>>()?;
             Some(prepared)
         })

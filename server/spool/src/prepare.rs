@@ -24,13 +24,17 @@ pub struct Append {
     pub class: Class,
     /// Its texts, redacted; they are sealed before they touch the disk.
     pub contents: Vec<NewContent>,
+    /// The same observation as it is written where the trail has an event of this type and subject
+    /// already: under the same id, without texts. Which of the two it is, the inserting transaction decides.
+    pub if_told: Option<EventBytes>,
 }
 
 impl Append {
     /// Returns about how many bytes this takes in memory.
     pub(crate) fn size(&self) -> usize {
         let contents: usize = self.contents.iter().map(|content| content.text.len() + 256).sum();
-        self.event.as_bytes().len() + contents + 128
+        let events = self.event.as_bytes().len() + self.if_told.as_ref().map_or(0, |event| event.as_bytes().len());
+        events + contents + 128
     }
 }
 
@@ -44,6 +48,8 @@ pub(crate) struct Prepared {
     pub(crate) subject: Option<String>,
     pub(crate) class: Class,
     pub(crate) contents: Vec<Sealed>,
+    /// What is inserted instead where its type and subject are in the trail already.
+    pub(crate) if_told: Option<Box<Prepared>>,
 }
 
 impl Prepared {
@@ -55,6 +61,7 @@ impl Prepared {
             .iter()
             .map(|content| Sealed::new(content, &prepared.id, device))
             .collect::<Result<_, _>>()?;
+        prepared.if_told = append.if_told.clone().map(Prepared::bare).transpose()?.map(Box::new);
         Ok(prepared)
     }
 
@@ -63,6 +70,6 @@ impl Prepared {
         let header = event.header().map_err(SpoolError::NotAnEvent)?;
         let (id, event_type) = (header.id.to_string(), header.event_type);
         let (time, subject) = (header.time.to_string(), header.subject);
-        Ok(Prepared { event, id, event_type, time, subject, class: Class::Full, contents: Vec::new() })
+        Ok(Prepared { event, id, event_type, time, subject, class: Class::Full, contents: Vec::new(), if_told: None })
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{DEADLINE, World, wait_for};
 
 /// The server as a process of its own, and what it said.
-pub(super) struct Client {
+pub struct Client {
     child: Child,
     stdin: Option<ChildStdin>,
     incoming: Receiver<Value>,
@@ -23,19 +23,19 @@ pub(super) struct Client {
 
 impl Client {
     /// Starts the server and does not introduce itself yet.
-    pub(super) fn start(world: &World) -> Client {
+    pub fn start(world: &World) -> Client {
         Client::spawn(world.countersign(["lsp"]))
     }
 
     /// As [`Client::start`] with a command of one's own.
-    pub(super) fn spawn(command: Command) -> Client {
+    pub fn spawn(command: Command) -> Client {
         let mut client = Client::spawn_deaf(command);
         client.listen();
         client
     }
 
     /// As [`Client::spawn`], but nothing the server says is read before [`Client::listen`].
-    pub(super) fn spawn_deaf(mut command: Command) -> Client {
+    pub fn spawn_deaf(mut command: Command) -> Client {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -58,56 +58,61 @@ impl Client {
         Client { child, stdin, incoming, unread: Vec::new(), last_id: 0, deaf: Some(deaf) }
     }
 
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Begins to read what the server says.
-    pub(super) fn listen(&mut self) {
+    pub fn listen(&mut self) {
         self.deaf = None;
     }
 
     /// Starts the server and introduces itself with these capabilities.
-    pub(super) fn initialized(world: &World, capabilities: Value) -> Client {
+    pub fn initialized(world: &World, capabilities: Value) -> Client {
         let mut client = Client::start(world);
         client.initialize(json!({ "processId": null, "rootUri": null, "capabilities": capabilities }));
         client
     }
 
     /// Introduces itself; returns the answer.
-    pub(super) fn initialize(&mut self, params: Value) -> Value {
+    pub fn initialize(&mut self, params: Value) -> Value {
         let answer = self.request("initialize", params);
         self.notify("initialized", json!({}));
         answer
     }
 
     /// Sends bytes as they are.
-    pub(super) fn send_raw(&mut self, bytes: &[u8]) {
+    pub fn send_raw(&mut self, bytes: &[u8]) {
         let stdin = self.stdin.as_mut().expect("stdin is open");
         stdin.write_all(bytes).and_then(|()| stdin.flush()).expect("the server reads");
     }
 
     /// Sends one message.
-    pub(super) fn send(&mut self, message: &Value) {
+    pub fn send(&mut self, message: &Value) {
         let body = message.to_string();
         self.send_raw(format!("Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes());
     }
 
     /// Tells something.
-    pub(super) fn notify(&mut self, method: &str, params: Value) {
+    pub fn notify(&mut self, method: &str, params: Value) {
         self.send(&json!({ "jsonrpc": "2.0", "method": method, "params": params }));
     }
 
     /// Asks something and does not wait; returns the id.
-    pub(super) fn ask(&mut self, method: &str, params: Value) -> i64 {
+    pub fn ask(&mut self, method: &str, params: Value) -> i64 {
         self.last_id += 1;
         self.send(&json!({ "jsonrpc": "2.0", "id": self.last_id, "method": method, "params": params }));
         self.last_id
     }
 
     /// Waits for the answer to an id: the whole message.
-    pub(super) fn answer(&mut self, id: i64) -> Value {
+    pub fn answer(&mut self, id: i64) -> Value {
         self.wait(&format!("the answer to {id}"), |message| message["id"] == id && message.get("method").is_none())
     }
 
     /// Asks something and insists on a result.
-    pub(super) fn request(&mut self, method: &str, params: Value) -> Value {
+    pub fn request(&mut self, method: &str, params: Value) -> Value {
         let id = self.ask(method, params);
         let answer = self.answer(id);
         assert!(answer.get("error").is_none(), "{method}: {answer}");
@@ -115,12 +120,12 @@ impl Client {
     }
 
     /// Waits for a notification or request of the server.
-    pub(super) fn told(&mut self, method: &str) -> Value {
+    pub fn told(&mut self, method: &str) -> Value {
         self.wait(method, |message| message["method"] == method)
     }
 
     /// Waits for the first message that fits, and takes it.
-    pub(super) fn wait(&mut self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+    pub fn wait(&mut self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
         if let Some(at) = self.unread.iter().position(&fits) {
             return self.unread.remove(at);
         }
@@ -136,7 +141,7 @@ impl Client {
     }
 
     /// Opens a document.
-    pub(super) fn open(&mut self, uri: &str, language: &str, version: i64, text: &str) {
+    pub fn open(&mut self, uri: &str, language: &str, version: i64, text: &str) {
         self.notify(
             "textDocument/didOpen",
             json!({ "textDocument": { "uri": uri, "languageId": language, "version": version, "text": text } }),
@@ -144,7 +149,7 @@ impl Client {
     }
 
     /// Changes a document: `(start line, start character, end line, end character, text)` each.
-    pub(super) fn change(&mut self, uri: &str, version: i64, edits: &[(u32, u32, u32, u32, &str)]) {
+    pub fn change(&mut self, uri: &str, version: i64, edits: &[(u32, u32, u32, u32, &str)]) {
         let changes: Vec<Value> = edits
             .iter()
             .map(|(sl, sc, el, ec, text)| {
@@ -159,7 +164,7 @@ impl Client {
     }
 
     /// Replaces the whole document.
-    pub(super) fn replace(&mut self, uri: &str, version: i64, text: &str) {
+    pub fn replace(&mut self, uri: &str, version: i64, text: &str) {
         self.notify(
             "textDocument/didChange",
             json!({ "textDocument": { "uri": uri, "version": version }, "contentChanges": [{ "text": text }] }),
@@ -167,17 +172,17 @@ impl Client {
     }
 
     /// Closes a document.
-    pub(super) fn close(&mut self, uri: &str) {
+    pub fn close(&mut self, uri: &str) {
         self.notify("textDocument/didClose", json!({ "textDocument": { "uri": uri } }));
     }
 
     /// Who wrote what.
-    pub(super) fn attribution(&mut self, uri: &str) -> Value {
+    pub fn attribution(&mut self, uri: &str) -> Value {
         self.request("countersign/attribution", json!({ "textDocument": { "uri": uri } }))
     }
 
     /// The spans in a line: `human 0:0-0:5 | ai 0:5-1:0`; `null` for a closed document.
-    pub(super) fn spans(&mut self, uri: &str) -> String {
+    pub fn spans(&mut self, uri: &str) -> String {
         let attribution = self.attribution(uri);
         if attribution.is_null() {
             return "null".to_owned();
@@ -194,18 +199,18 @@ impl Client {
     }
 
     /// Closes our end of the server's input.
-    pub(super) fn hang_up(&mut self) {
+    pub fn hang_up(&mut self) {
         self.stdin = None;
     }
 
     /// Waits for the end of the process.
-    pub(super) fn ended(&mut self) -> ExitStatus {
+    pub fn ended(&mut self) -> ExitStatus {
         let child = &mut self.child;
         wait_for("the end of the server", || child.try_wait().expect("its status"))
     }
 
     /// Ends as an editor does; insists on success.
-    pub(super) fn finish(mut self) {
+    pub fn finish(mut self) {
         self.request("shutdown", Value::Null);
         self.notify("exit", Value::Null);
         let status = self.ended();

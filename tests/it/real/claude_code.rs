@@ -1,5 +1,8 @@
 //! Claude Code, with our hook in its settings.
 
+use std::path::Path;
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use super::endpoint::Endpoint;
@@ -34,13 +37,8 @@ fn what_claude_code_did_and_was_refused_stands_in_the_trail() {
         Endpoint::start(Box::new(move |request| anthropic::answer(request, &turns, "claude-sonnet-4-5-20250929")));
     let prompt = "Add a slug helper";
     settings(&world);
-    let mut command = program::agent(&program, &world, &endpoint, &root);
-    command
-        .args(["-p", prompt, "--model", "claude-sonnet-4-5", "--output-format", "json"])
-        .env("ANTHROPIC_BASE_URL", endpoint.url())
-        .env("ANTHROPIC_API_KEY", "dummy")
-        .env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
-        .env("DISABLE_AUTOUPDATER", "1");
+    let mut command = command(&program, &world, &endpoint, &root);
+    command.args(["-p", prompt]);
 
     let said: Value = serde_json::from_str(&program::run(&mut command, &world)).unwrap();
 
@@ -73,7 +71,25 @@ fn what_claude_code_did_and_was_refused_stands_in_the_trail() {
     }
 }
 
-fn settings(world: &World) {
+/// Prepares a run that answers in JSON.
+pub fn command(program: &Path, world: &World, endpoint: &Endpoint, directory: &Path) -> Command {
+    let mut command = program::agent(program, world, endpoint, directory);
+    environment(&mut command, endpoint);
+    command.args(["--model", "claude-sonnet-4-5", "--output-format", "json"]);
+    command
+}
+
+/// What it needs to ask the scripted model and nobody else.
+pub fn environment(command: &mut Command, endpoint: &Endpoint) {
+    command
+        .env("ANTHROPIC_BASE_URL", endpoint.url())
+        .env("ANTHROPIC_API_KEY", "dummy")
+        .env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
+        .env("DISABLE_AUTOUPDATER", "1");
+}
+
+/// Puts our hook into its settings.
+pub fn settings(world: &World) {
     let hook = json!([{"hooks": [{"type": "command", "command": program::hook_line(world, "claude-code"),
         "timeout": 20}]}]);
     let hooks: serde_json::Map<String, Value> =

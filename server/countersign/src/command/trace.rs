@@ -4,6 +4,7 @@
 //! contribution ids from a collector. Where there is no text to resolve, the archive answers by
 //! repository and path, and says so. Every answer ends with how complete it is.
 
+mod conversation;
 mod dossier;
 mod local;
 mod place;
@@ -54,10 +55,11 @@ pub(crate) fn run(args: &TraceArgs, shell: &Shell) -> Result<ExitCode, Failure> 
 }
 
 fn answer(args: &TraceArgs, shell: &Shell, asked: &Asked) -> Result<Answer, Failure> {
-    let resolved = match args.repository {
+    let resolved = match (asked.contribution(), &args.repository) {
+        (Some(id), _) => Some(Resolved::one(id)),
         // About a repository that is not here.
-        Some(_) => None,
-        None => local::resolve(&shell.paths.state, asked)?,
+        (None, Some(_)) => None,
+        (None, None) => local::resolve(&shell.paths.state, asked)?,
     };
     match (&args.from, resolved) {
         (None, Some(resolved)) => local::tell(&shell.paths.state, &resolved),

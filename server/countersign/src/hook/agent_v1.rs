@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::decode::{Call, Client, Edit, End, Input, Said, Step, Touches, text};
+use super::decode::{Call, Client, Edit, End, Input, Returned, Said, Step, Touches, text};
 
 pub(super) const CLIENT: Client = Client::new("agent-v1", decode);
 
@@ -50,6 +50,7 @@ fn decode(input: &Input<'_>) -> Option<Said> {
         input: json["command"].clone(),
         touches: Touches::Anything(Vec::new()),
         output: input.text("command").map(str::to_owned),
+        command: input.text("command").map(str::to_owned),
         ..Call::default()
     };
     let ended = |call: Call| {
@@ -60,7 +61,10 @@ fn decode(input: &Input<'_>) -> Option<Said> {
             ..Edit::default()
         });
         let edits = if call.is_checkpoint { told.collect() } else { Vec::new() };
-        Step::Ended { call, end: End::Done, edits, decision: None }
+        let code = json["exit_code"].as_i64().and_then(|code| i32::try_from(code).ok());
+        let exit_status = code.filter(|_| call.command.is_some());
+        let returned = Returned { exit_status, ..Returned::of(&json["output"]) };
+        Step::Ended { call, end: End::Done, edits, decision: None, returned }
     };
     match input.text("type").or(input.event)? {
         // What changed since the last snapshot is nobody's; what is there now is what an agent finds.
@@ -97,5 +101,10 @@ fn prompt(input: &Input<'_>, conversation: &str) -> Option<Step> {
     let of_user = |message: &&Value| ["type", "role"].iter().any(|name| message[*name] == "user");
     let last = messages.and_then(|messages| messages.iter().rev().find(of_user));
     let said = input.text("prompt").or(last.and_then(|message| text(message, "text").or(text(message, "content"))))?;
-    Some(Step::Prompted { turn: Some(format!("{conversation}\0{said}")), text: said.to_owned(), opens: false })
+    Some(Step::Prompted {
+        turn: Some(format!("{conversation}\0{said}")),
+        text: said.to_owned(),
+        opens: false,
+        given: Vec::new(),
+    })
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::decode::{Call, Client, Edit, End, Input, Said, Step, Touches, absolute_paths, text};
+use super::decode::{Call, Client, Edit, End, Input, Returned, Said, Step, Touches, absolute_paths, text};
 use super::patch;
 use super::planned::Swap;
 
@@ -44,7 +44,12 @@ fn decode(input: &Input<'_>) -> Option<Said> {
         "session.start" => said.steps.push(Step::Began),
         "agent.start" => {
             let turn = input.text("id").map(str::to_owned);
-            said.steps.push(Step::Prompted { turn, text: text(json, "message")?.to_owned(), opens: false });
+            said.steps.push(Step::Prompted {
+                turn,
+                text: text(json, "message")?.to_owned(),
+                opens: false,
+                given: Vec::new(),
+            });
         }
         "tool.call" => said.steps.push(Step::Calling(call(json)?)),
         "tool.result" => {
@@ -54,7 +59,11 @@ fn decode(input: &Input<'_>) -> Option<Said> {
                 // A plugin that rejects a call makes an error of it.
                 Some(_) => End::FailedOrDenied,
             };
-            said.steps.push(Step::Ended { call: call(json)?, end, edits: Vec::new(), decision: None });
+            let call = call(json)?;
+            // An editing tool's answer shows what stands in the edit.
+            let said_of = if matches!(call.touches, Touches::Writes(_)) { &Value::Null } else { &json["output"] };
+            let returned = Returned::of(said_of);
+            said.steps.push(Step::Ended { call, end, edits: Vec::new(), decision: None, returned });
         }
         "agent.end" => {
             if matches!(json["status"].as_str(), Some("cancelled" | "aborted" | "interrupted")) {
@@ -100,5 +109,7 @@ fn call(json: &Value) -> Option<Call> {
         _ => (Touches::Anything(absolute_paths(input)), None),
     };
     let id = text(json, "toolUseID").or(text(json, "tool_use_id")).map(str::to_owned);
-    Some(Call { id, tool: tool.to_owned(), input: input.clone(), touches, output, plan, ..Call::default() })
+    let command = output.clone().filter(|_| matches!(tool, "Bash" | "shell_command"));
+    let (tool, input) = (tool.to_owned(), input.clone());
+    Some(Call { id, tool, input, touches, output, command, plan, ..Call::default() })
 }

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use countersign_event::payload::tool::{DecidedBy, Decision, DecisionScope};
 use serde_json::Value;
 
-use super::decode::{Call, Client, Edit, End, Heard, Input, Said, Step, Touches, absolute_paths, text};
+use super::decode::{
+    Call, Client, Edit, End, Heard, Input, Reasoning, Returned, Said, Step, Touches, absolute_paths, number_after,
+    text, words_of,
+};
 use super::planned::{Swap, forward};
 
 pub(super) const CLIENT: Client = Client { heard, ..Client::new("claude-code", decode) };
@@ -59,7 +62,7 @@ fn decode(input: &Input<'_>) -> Option<Said> {
         "SessionStart" => Step::Began,
         "UserPromptSubmit" => {
             let turn = input.text("prompt_id").map(str::to_owned);
-            Step::Prompted { turn, text: text(json, "prompt")?.to_owned(), opens: false }
+            Step::Prompted { turn, text: text(json, "prompt")?.to_owned(), opens: false, given: Vec::new() }
         }
         "PreToolUse" => Step::Calling(call(json)?),
         "PermissionRequest" => Step::Asked { call: call(json)?, question: None },
@@ -70,18 +73,28 @@ fn decode(input: &Input<'_>) -> Option<Said> {
             // A person changed the text in the editor's diff before taking it.
             let decision = (response["userModified"] == true)
                 .then_some(Decision { by: DecidedBy::Person, scope: DecisionScope::Once });
-            Step::Ended { call, end: End::Done, edits, decision }
+            let returned = returned(&call, response);
+            Step::Ended { call, end: End::Done, edits, decision, returned }
         }
         "PostToolUseFailure" => {
             let end = if json["is_interrupt"] == true { End::Interrupted } else { End::Failed };
-            Step::Ended { call: call(json)?, end, edits: Vec::new(), decision: None }
+            Step::Ended { call: call(json)?, end, edits: Vec::new(), decision: None, returned: failed(&json["error"]) }
         }
-        "PermissionDenied" => Step::Ended { call: call(json)?, end: End::Denied, edits: Vec::new(), decision: None },
+        "PermissionDenied" => Step::Ended {
+            call: call(json)?,
+            end: End::Denied,
+            edits: Vec::new(),
+            decision: None,
+            returned: Returned::default(),
+        },
         "Stop" | "StopFailure" | "SubagentStop" => Step::Rested,
         "SessionEnd" => Step::Finished,
         _ => return Some(said),
     };
     said.steps.push(step);
+    if event == "Stop" {
+        said.steps.extend(input.text("last_assistant_message").map(|text| Step::Replied(text.to_owned())));
+    }
     Some(said)
 }
 
@@ -120,8 +133,9 @@ fn make(id: Option<&str>, tool: &str, input: &Value) -> Call {
         _ => (Touches::Anything(absolute_paths(input)), None),
     };
     let plan = plan(tool, input);
-    let id = id.map(str::to_owned);
-    Call { id, tool: tool.to_owned(), input: input.clone(), touches, output, plan, ..Call::default() }
+    let command = if tool == "Bash" { output.clone() } else { None };
+    let (id, tool, input) = (id.map(str::to_owned), tool.to_owned(), input.clone());
+    Call { id, tool, input, touches, output, command, plan, ..Call::default() }
 }
 
 /// What the arguments of an editing tool make of a file.
@@ -138,6 +152,48 @@ pub(super) fn plan(tool: &str, input: &Value) -> Vec<Edit> {
         _ => None,
     };
     swaps.map(|swaps| Edit::swaps(path, swaps)).into_iter().collect()
+}
+
+/// What the answer of a tool gave the model. Its form is another for each tool.
+fn returned(call: &Call, response: &Value) -> Returned {
+    let given = match call.tool.as_str() {
+        "ReadMcpResourceTool" => resources(&call.input, response),
+        "Read" => whole_file(&response["file"]).into_iter().collect(),
+        _ => Vec::new(),
+    };
+    let shell = ["stdout", "stderr"].iter().filter_map(|name| text(response, name)).collect::<Vec<_>>();
+    let words = match call.tool.as_str() {
+        "Bash" => Some(shell.join("\n")).filter(|text| !text.is_empty()),
+        "Read" => text(&response["file"], "content").map(str::to_owned),
+        // Its answer repeats both whole texts; they stand in the edit.
+        _ if matches!(call.touches, Touches::Writes(_)) => None,
+        _ => words_of(response),
+    };
+    Returned { text: words, exit_status: None, given }
+}
+
+/// A call that failed says why in words, its command's exit status first.
+fn failed(error: &Value) -> Returned {
+    let words = words(error);
+    let exit_status = words.starts_with("Exit code ").then(|| number_after(&words, &["Exit code "])).flatten();
+    Returned { text: Some(words).filter(|words| !words.is_empty()), exit_status, given: Vec::new() }
+}
+
+/// The text that was read, where it is the whole file.
+fn whole_file(file: &Value) -> Option<(String, Option<String>)> {
+    let is_whole = file["startLine"] == 1 && file["numLines"] == file["totalLines"] && !file["numLines"].is_null();
+    is_whole.then(|| Some((text(file, "filePath")?.to_owned(), text(file, "content").map(str::to_owned))))?
+}
+
+fn resources(input: &Value, response: &Value) -> Vec<(String, Option<String>)> {
+    let read = response["contents"].as_array().into_iter().flatten();
+    let read: Vec<_> = read
+        .filter_map(|item| Some((text(item, "uri")?.to_owned(), item["text"].as_str().map(str::to_owned))))
+        .collect();
+    match text(input, "uri") {
+        Some(uri) if read.is_empty() => vec![(uri.to_owned(), None)],
+        _ => read,
+    }
 }
 
 /// What the answer of an editing tool says of the file: its text before, and what becomes of it.
@@ -181,11 +237,23 @@ fn heard(lines: &str) -> Vec<Heard> {
 pub(super) fn blocks(lines: &str, make: fn(Option<&str>, &str, &Value) -> Call) -> Vec<Heard> {
     let mut calls: Vec<Heard> = Vec::new();
     let mut by_id: HashMap<String, usize> = HashMap::new();
-    for line in lines.lines().filter(|line| line.contains("tool_use") || line.contains("tool_result")) {
+    let mut thought = (String::new(), Reasoning::Untold);
+    let tells = |line: &&str| ["tool_use", "tool_result", "thinking"].iter().any(|word| line.contains(word));
+    for line in lines.lines().filter(tells) {
         let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
         let message = &line["message"];
+        let answer = text(message, "id").unwrap_or_default();
+        if answer != thought.0 && line["type"] == "assistant" {
+            thought = (answer.to_owned(), Reasoning::Untold);
+        }
         for block in message["content"].as_array().into_iter().flatten() {
             match block["type"].as_str() {
+                // Without its text it is signed and encrypted for the provider.
+                Some("thinking") => match text(block, "thinking") {
+                    Some(words) => thought.1.add(words),
+                    None => thought.1.hide(),
+                },
+                Some("redacted_thinking") => thought.1.hide(),
                 Some("tool_use") => {
                     let (Some(id), Some(tool)) = (text(block, "id"), text(block, "name")) else { continue };
                     // Answers that the client made itself name no model.
@@ -196,6 +264,7 @@ pub(super) fn blocks(lines: &str, make: fn(Option<&str>, &str, &Value) -> Call) 
                         responded: model.map(str::to_owned),
                         request_id: text(&line, "requestId").map(str::to_owned),
                         version: text(&line, "version").map(str::to_owned),
+                        reasoning: thought.1.clone(),
                         ..Heard::default()
                     });
                 }
@@ -205,11 +274,13 @@ pub(super) fn blocks(lines: &str, make: fn(Option<&str>, &str, &Value) -> Call) 
                     if block["is_error"] != true {
                         heard.end = Some(End::Done);
                         heard.edits = edits(&heard.call, &line["toolUseResult"]);
+                        heard.returned = returned(&heard.call, &line["toolUseResult"]);
                         continue;
                     }
                     let (end, certain) = refusal(&words(&block["content"]));
                     heard.end = Some(end);
                     let invalid = words(&block["content"]).starts_with("<tool_use_error>");
+                    heard.returned = failed(&block["content"]);
                     heard.refused_unless_run = !certain && !invalid;
                 }
                 _ => {}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::decode::{Call, Client, Edit, End, Input, Said, Step, Touches, absolute_paths, text};
+use super::decode::{Call, Client, Edit, End, Input, Returned, Said, Step, Touches, absolute_paths, text};
 use super::patch;
 use super::planned::Swap;
 
@@ -53,12 +53,19 @@ fn decode(input: &Input<'_>) -> Option<Said> {
             let start = &json["taskStart"];
             let task = [&start["taskMetadata"]["initialTask"], &start["task"], &start["initialTask"]];
             let task = task.into_iter().find_map(Value::as_str).map(bare).filter(|task| !task.is_empty());
-            said.steps.extend(task.map(|task| Step::Prompted { turn: None, text: task.to_owned(), opens: true }));
+            let prompted =
+                |task: &str| Step::Prompted { turn: None, text: task.to_owned(), opens: true, given: Vec::new() };
+            said.steps.extend(task.map(prompted));
         }
         "TaskResume" => said.steps.push(Step::Began),
         "UserPromptSubmit" => {
             let prompt = text(&json["userPromptSubmit"], "prompt").or(text(json, "prompt"))?;
-            said.steps.push(Step::Prompted { turn: None, text: bare(prompt).to_owned(), opens: false });
+            said.steps.push(Step::Prompted {
+                turn: None,
+                text: bare(prompt).to_owned(),
+                opens: false,
+                given: Vec::new(),
+            });
         }
         "PreToolUse" => said.steps.push(Step::Calling(call(of(json, "preToolUse"))?)),
         "PostToolUse" => {
@@ -70,7 +77,8 @@ fn decode(input: &Input<'_>) -> Option<Said> {
                 true => End::Failed,
                 false => End::Done,
             };
-            said.steps.push(Step::Ended { call, end, edits: Vec::new(), decision: None });
+            let returned = Returned::of(&ended["result"]);
+            said.steps.push(Step::Ended { call, end, edits: Vec::new(), decision: None, returned });
         }
         "TaskCancel" => said.steps.extend([Step::Stopped, Step::Finished]),
         "TaskComplete" => said.steps.push(Step::Finished),
@@ -124,7 +132,8 @@ fn call(json: &Value) -> Option<Call> {
             (Touches::Anything(absolute_paths(arguments.as_ref().unwrap_or(input))), None)
         }
     };
-    Some(Call { tool: tool.to_owned(), input: input.clone(), touches, output, plan, ..Call::default() })
+    let command = output.clone().filter(|_| tool == "execute_command");
+    Some(Call { tool: tool.to_owned(), input: input.clone(), touches, output, command, plan, ..Call::default() })
 }
 
 /// Reads blocks of what to search and what to put in its place.

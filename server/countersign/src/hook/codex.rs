@@ -6,7 +6,10 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::decode::{Call, Client, Edit, End, Heard, Input, Said, Step, Touches, absolute_paths, text};
+use super::decode::{
+    Call, Client, Edit, End, Heard, Input, Reasoning, Returned, Said, Step, Touches, absolute_paths, number_after,
+    text, words_of,
+};
 use super::patch;
 
 pub(super) const CLIENT: Client = Client { heard, ends_late: true, ..Client::new("codex", decode) };
@@ -45,19 +48,24 @@ fn decode(input: &Input<'_>) -> Option<Said> {
         "SessionStart" => Step::Began,
         "UserPromptSubmit" => {
             let turn = input.text("turn_id").map(str::to_owned);
-            Step::Prompted { turn, text: input.text("prompt")?.to_owned(), opens: false }
+            Step::Prompted { turn, text: input.text("prompt")?.to_owned(), opens: false, given: Vec::new() }
         }
         "PreToolUse" => Step::Calling(call(json)?),
         "PermissionRequest" => Step::Asked { call: call(json)?, question: None },
         "PostToolUse" => {
             let end = if json["tool_response"]["isError"] == true { End::Failed } else { End::Done };
-            Step::Ended { call: call(json)?, end, edits: Vec::new(), decision: None }
+            let call = call(json)?;
+            let returned = returned(&call, &json["tool_response"]);
+            Step::Ended { call, end, edits: Vec::new(), decision: None, returned }
         }
         "Stop" | "SubagentStop" | "Interrupt" => Step::Rested,
         "SessionEnd" => Step::Finished,
         _ => return Some(said),
     };
     said.steps.push(step);
+    if event == "Stop" {
+        said.steps.extend(input.text("last_assistant_message").map(|text| Step::Replied(text.to_owned())));
+    }
     Some(said)
 }
 
@@ -69,7 +77,7 @@ fn notified(input: &Input<'_>) -> Option<Said> {
     Some(Said {
         session: input.text("thread-id")?.to_owned(),
         cwd: input.text("cwd").map(PathBuf::from),
-        steps: vec![Step::Prompted { turn, text: prompt, opens: false }],
+        steps: vec![Step::Prompted { turn, text: prompt, opens: false, given: Vec::new() }],
         ..Said::default()
     })
 }
@@ -88,9 +96,35 @@ fn make(id: Option<&str>, tool: &str, input: &Value) -> Call {
         _ if HARMLESS.contains(&tool) => (Touches::Nothing, None, Vec::new()),
         _ => (Touches::Anything(absolute_paths(input)), None, Vec::new()),
     };
-    let id = id.map(str::to_owned);
-    Call { id, tool: tool.to_owned(), input: input.clone(), touches, output, plan, ..Call::default() }
+    let command = command.filter(|_| tool == "Bash");
+    let (id, tool, input) = (id.map(str::to_owned), tool.to_owned(), input.clone());
+    Call { id, tool, input, touches, output, command, plan, ..Call::default() }
 }
+
+/// What an answer gave the model. A command's stands below lines about it, in the rollout at least.
+fn returned(call: &Call, response: &Value) -> Returned {
+    let words = words_of(response);
+    let head = words.as_deref().map(|words| words.split("\nOutput:").next().unwrap_or(words)).unwrap_or_default();
+    // A command's own output may look like such a head, so it must be one.
+    let is_head = head.starts_with("Exit code: ") || head.starts_with("Chunk ID: ") || head.starts_with("Wall time: ");
+    let exit_status = is_head.then(|| number_after(head, CODES)).flatten();
+    let exit_status = exit_status.filter(|_| call.command.is_some());
+    let given = match (call.tool.as_str(), text(&call.input, "uri")) {
+        ("read_mcp_resource", Some(uri)) => vec![(uri.to_owned(), resource(response))],
+        _ => Vec::new(),
+    };
+    Returned { text: words, exit_status, given }
+}
+
+/// The text of one resource, as the tool answers it: JSON, perhaps in a text.
+fn resource(response: &Value) -> Option<String> {
+    let parsed = response.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let response = parsed.as_ref().unwrap_or(response);
+    response["contents"].as_array()?.iter().find_map(|item| item["text"].as_str()).map(str::to_owned)
+}
+
+/// Before the exit status of a command.
+const CODES: &[&str] = &["Exit code: ", "exited with code "];
 
 /// Reads rollout lines.
 fn heard(lines: &str) -> Vec<Heard> {
@@ -99,11 +133,22 @@ fn heard(lines: &str) -> Vec<Heard> {
     let mut model = None;
     let mut version = None;
     let mut unanswered = 0;
+    let mut thought = Reasoning::Untold;
     for line in lines.lines() {
         let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
         let payload = &line["payload"];
         match line["type"].as_str() {
             Some("session_meta") => version = text(payload, "cli_version").map(str::to_owned),
+            // What was thought before a message led to that.
+            Some("response_item") if payload["type"] == "message" => thought = Reasoning::Untold,
+            Some("response_item") if payload["type"] == "reasoning" => {
+                if !payload["encrypted_content"].is_null() {
+                    thought.hide();
+                }
+                let parts =
+                    [&payload["summary"], &payload["content"]].into_iter().filter_map(Value::as_array).flatten();
+                parts.filter_map(|part| text(part, "text")).for_each(|words| thought.add(words));
+            }
             Some("turn_context") => model = text(payload, "model").map(str::to_owned),
             Some("token_usage_record") => {
                 let id = text(payload, "response_id").map(str::to_owned);
@@ -123,12 +168,14 @@ fn heard(lines: &str) -> Vec<Heard> {
                 if let Some(output) = payload.get("output") {
                     if let Some(&at) = by_id.get(id) {
                         calls[at].end = Some(end_of(output));
+                        calls[at].returned = returned(&calls[at].call, output);
                     }
                 } else if let Some((tool, input)) = as_in_hooks(payload) {
                     by_id.insert(id.to_owned(), calls.len());
                     let call = make(Some(id), &tool, &input);
                     let (requested, version) = (model.clone(), version.clone());
-                    calls.push(Heard { call, requested, version, ..Heard::default() });
+                    let reasoning = thought.clone();
+                    calls.push(Heard { call, requested, version, reasoning, ..Heard::default() });
                 }
             }
             _ => {}
@@ -214,10 +261,7 @@ fn end_of(output: &Value) -> End {
     }
     // Older versions put the exit code beside the output, in JSON.
     let structured: Value = serde_json::from_str(words).unwrap_or_default();
-    let said = ["Exit code: ", "exited with code "]
-        .into_iter()
-        .find_map(|phrase| words.split_once(phrase)?.1.split_whitespace().next()?.parse::<i64>().ok());
-    let code = structured["metadata"]["exit_code"].as_i64().or(said);
+    let code = structured["metadata"]["exit_code"].as_i64().or_else(|| number_after(words, CODES).map(i64::from));
     let failed = words.starts_with("apply_patch verification failed") || code.is_some_and(|code| code != 0);
     if failed { End::Failed } else { End::Done }
 }

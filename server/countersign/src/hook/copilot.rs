@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use countersign_event::payload::tool::{DecidedBy, Decision, DecisionScope};
 use serde_json::Value;
 
-use super::decode::{Call, Client, Edit, End, Heard, Input, Said, Step, Touches, absolute_paths, text};
+use super::decode::{
+    Call, Client, Edit, End, Heard, Input, Reasoning, Returned, Said, Step, Touches, absolute_paths, number_after,
+    text, words_of,
+};
 use super::patch;
 use super::planned::Swap;
 use super::vscode;
@@ -58,7 +61,9 @@ fn decode(input: &Input<'_>) -> Option<Said> {
     };
     let step = match input.event? {
         "sessionStart" => Step::Began,
-        "userPromptSubmitted" => Step::Prompted { turn: None, text: input.text("prompt")?.to_owned(), opens: false },
+        "userPromptSubmitted" => {
+            Step::Prompted { turn: None, text: input.text("prompt")?.to_owned(), opens: false, given: Vec::new() }
+        }
         "preToolUse" => Step::Calling(call(json)?),
         "postToolUse" => {
             let end = match json["toolResult"]["resultType"].as_str() {
@@ -67,9 +72,16 @@ fn decode(input: &Input<'_>) -> Option<Said> {
                 Some("denied") => End::Denied,
                 _ => End::Done,
             };
-            Step::Ended { call: call(json)?, end, edits: Vec::new(), decision: None }
+            let call = call(json)?;
+            let returned = returned(&call, words_of(&json["toolResult"]["textResultForLlm"]));
+            Step::Ended { call, end, edits: Vec::new(), decision: None, returned }
         }
-        "postToolUseFailure" => Step::Ended { call: call(json)?, end: End::Failed, edits: Vec::new(), decision: None },
+        "postToolUseFailure" => {
+            let call = call(json)?;
+            let said = &json["error"];
+            let returned = returned(&call, text(said, "message").map(str::to_owned).or_else(|| words_of(said)));
+            Step::Ended { call, end: End::Failed, edits: Vec::new(), decision: None, returned }
+        }
         "agentStop" | "subagentStop" => Step::Rested,
         "sessionEnd" => Step::Finished,
         _ => return Some(said),
@@ -111,8 +123,16 @@ pub(super) fn make(id: Option<&str>, tool: &str, input: &Value) -> Call {
         _ if HARMLESS.contains(&tool) => (Touches::Nothing, None),
         _ => (Touches::Anything(absolute_paths(fields)), None),
     };
-    let id = id.map(str::to_owned);
-    Call { id, tool: tool.to_owned(), input: fields.clone(), touches, output, plan, ..Call::default() }
+    let command = output.clone().filter(|_| matches!(tool, "bash" | "powershell"));
+    let (id, tool, input) = (id.map(str::to_owned), tool.to_owned(), fields.clone());
+    Call { id, tool, input, touches, output, command, plan, ..Call::default() }
+}
+
+/// A shell's answer ends with its exit status.
+fn returned(call: &Call, words: Option<String>) -> Returned {
+    let last = words.as_deref().and_then(|words| words.trim_end().lines().last()).unwrap_or_default();
+    let exit_status = number_after(last, &["exited with exit code "]).filter(|_| call.command.is_some());
+    Returned { text: words, exit_status, given: Vec::new() }
 }
 
 /// Reads event lines.
@@ -128,6 +148,11 @@ fn heard(lines: &str) -> Vec<Heard> {
         match (line["type"].as_str(), known) {
             (Some("session.start"), _) => version = text(data, "copilotVersion").map(str::to_owned),
             (Some("assistant.message"), _) => {
+                let mut reasoning = Reasoning::Untold;
+                if !data["reasoningOpaque"].is_null() || !data["encryptedContent"].is_null() {
+                    reasoning.hide();
+                }
+                reasoning.add(text(data, "reasoningText").unwrap_or_default());
                 for request in data["toolRequests"].as_array().into_iter().flatten() {
                     let (Some(id), Some(tool)) = (text(request, "toolCallId"), text(request, "name")) else { continue };
                     by_id.insert(id.to_owned(), calls.len());
@@ -136,6 +161,7 @@ fn heard(lines: &str) -> Vec<Heard> {
                         requested: text(data, "model").map(str::to_owned),
                         request_id: text(data, "apiCallId").map(str::to_owned),
                         version: version.clone(),
+                        reasoning: reasoning.clone(),
                         ..Heard::default()
                     });
                 }
@@ -151,6 +177,8 @@ fn heard(lines: &str) -> Vec<Heard> {
             }
             (Some("tool.execution_complete"), Some(at)) => {
                 let code = text(&data["error"], "code").unwrap_or_default();
+                let words = text(&data["result"], "content").or(text(&data["error"], "message"));
+                calls[at].returned = returned(&calls[at].call, words.map(str::to_owned));
                 calls[at].end = Some(match (data["success"] == true, code) {
                     (true, _) => End::Done,
                     (false, "rejected") => End::Refused,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::decode::{Call, Client, Edit, End, Input, Said, Step, Touches, absolute_paths, text};
+use super::decode::{Call, Client, Edit, End, Input, Returned, Said, Step, Touches, absolute_paths, text, words_of};
 use super::planned::Swap;
 
 pub(super) const CLIENT: Client = Client { answer: "{}\n", ..Client::new("cursor", decode) };
@@ -28,23 +28,30 @@ fn decode(input: &Input<'_>) -> Option<Said> {
         account: input.text("user_email").map(str::to_owned),
         ..Said::default()
     };
-    let ended = |call: Call, end, edits| Step::Ended { call, end, edits, decision: None };
+    let ended = |call, end, edits, returned| Step::Ended { call, end, edits, decision: None, returned };
     let step = match event {
         "sessionStart" => Step::Began,
         "beforeSubmitPrompt" => {
             let turn = input.text("generation_id").map(str::to_owned);
-            Step::Prompted { turn, text: input.text("prompt")?.to_owned(), opens: false }
+            let attached = json["attachments"].as_array().into_iter().flatten();
+            let given = attached.filter_map(|file| text(file, "filePath").or(text(file, "file_path")));
+            let given = given.map(str::to_owned).collect();
+            Step::Prompted { turn, text: input.text("prompt")?.to_owned(), opens: false, given }
         }
         "preToolUse" => Step::Calling(call(json)?),
-        "postToolUse" => ended(call(json)?, End::Done, Vec::new()),
-        "postToolUseFailure" => ended(call(json)?, failure(json), Vec::new()),
+        "postToolUse" => {
+            let call = call(json)?;
+            let returned = returned(&call, &json["tool_output"]);
+            ended(call, End::Done, Vec::new(), returned)
+        }
+        "postToolUseFailure" => ended(call(json)?, failure(json), Vec::new(), Returned::of(&json["error_message"])),
         "beforeShellExecution" => Step::Calling(shell(json)?),
-        "afterShellExecution" => ended(shell(json)?, End::Done, Vec::new()),
+        "afterShellExecution" => ended(shell(json)?, End::Done, Vec::new(), Returned::of(&json["output"])),
         "beforeMCPExecution" => Step::Calling(mcp(json)?),
-        "afterMCPExecution" => ended(mcp(json)?, End::Done, Vec::new()),
+        "afterMCPExecution" => ended(mcp(json)?, End::Done, Vec::new(), Returned::of(&json["result_json"])),
         "afterFileEdit" => {
             let (call, edit) = edited(json, false)?;
-            ended(call, End::Done, vec![edit])
+            ended(call, End::Done, vec![edit], Returned::default())
         }
         "afterTabFileEdit" => {
             // What it says of a model is what the composer uses; who completes is not told.
@@ -52,7 +59,11 @@ fn decode(input: &Input<'_>) -> Option<Said> {
             said.forgets_model = true;
             said.is_ide = true;
             let (call, edit) = edited(json, true)?;
-            ended(call, End::Done, vec![edit])
+            ended(call, End::Done, vec![edit], Returned::default())
+        }
+        "afterAgentThought" => {
+            said.thought = input.text("text").map(str::to_owned);
+            return Some(said);
         }
         "stop" => {
             if json["status"] == "aborted" {
@@ -125,8 +136,9 @@ fn call(json: &Value) -> Option<Call> {
         _ => None,
     };
     let id = text(json, "tool_use_id").map(str::to_owned);
-    let plan = plan.into_iter().collect();
-    Some(Call { id, tool: tool.to_owned(), input: input.clone(), touches, output, plan, echo, ..Call::default() })
+    let command = output.clone().filter(|_| tool == "Shell");
+    let (tool, input, plan) = (tool.to_owned(), input.clone(), plan.into_iter().collect());
+    Some(Call { id, tool, input, touches, output, command, plan, echo, ..Call::default() })
 }
 
 fn shell(json: &Value) -> Option<Call> {
@@ -137,6 +149,7 @@ fn shell(json: &Value) -> Option<Call> {
         touches: Touches::Anything(Vec::new()),
         echo: Some(format!("shell {command}")),
         is_echo: true,
+        command: Some(command.clone()),
         output: Some(command),
         ..Call::default()
     })
@@ -180,4 +193,13 @@ fn edited(json: &Value, is_tab: bool) -> Option<(Call, Edit)> {
         ..Call::default()
     };
     Some((call, Edit::swaps(path, swaps.unwrap_or_default())))
+}
+
+/// An answer is JSON in a text, or a text; a shell's has its exit status and its output.
+fn returned(call: &Call, answer: &Value) -> Returned {
+    let parsed = answer.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok()).filter(Value::is_object);
+    let fields = parsed.as_ref().unwrap_or(answer);
+    let code = ["exitCode", "exit_code"].iter().find_map(|name| fields[*name].as_i64());
+    let exit_status = code.and_then(|code| i32::try_from(code).ok()).filter(|_| call.command.is_some());
+    Returned { text: words_of(answer), exit_status, given: Vec::new() }
 }

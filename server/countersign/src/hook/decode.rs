@@ -88,6 +88,8 @@ pub(super) struct Said {
     pub(super) account: Option<String>,
     /// It says that it does not know the model, whatever it said before.
     pub(super) forgets_model: bool,
+    /// What the model thought, told apart from the calls that follow from it.
+    pub(super) thought: Option<String>,
     /// What happened.
     pub(super) steps: Vec<Step>,
 }
@@ -105,7 +107,11 @@ pub(super) enum Step {
         text: String,
         /// It begins the session, and another hook may tell of it again.
         opens: bool,
+        /// Files and resources that came with it.
+        given: Vec<String>,
     },
+    /// The model's last words of a turn.
+    Replied(String),
     /// A call is about to be made.
     Calling(Call),
     /// A person is asked whether it may be.
@@ -132,6 +138,8 @@ pub(super) enum Step {
         edits: Vec<Edit>,
         /// What somebody decided about it, where the client says so.
         decision: Option<Decision>,
+        /// What came back.
+        returned: Returned,
     },
     /// Something of which too little is told to record it.
     NotFollowed(&'static str),
@@ -177,6 +185,8 @@ pub(super) struct Call {
     pub(super) is_echo: bool,
     /// Texts of files that an editor has open and not saved.
     pub(super) buffers: Vec<(PathBuf, String)>,
+    /// The command line it runs.
+    pub(super) command: Option<String>,
     /// It is no tool call, but a moment between which edits lie.
     pub(super) is_checkpoint: bool,
     /// The client's id of it, where that is told only after it.
@@ -226,6 +236,86 @@ pub(super) enum End {
     NotAllowed,
     /// Nobody saw.
     Unknown,
+}
+
+/// What came back from a call, as far as the client tells it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Returned {
+    /// The text the model was given.
+    pub(super) text: Option<String>,
+    /// The exit status of its command.
+    pub(super) exit_status: Option<i32>,
+    /// Files and resources it read, by path or URI, with the whole text where it stands there.
+    pub(super) given: Vec<(String, Option<String>)>,
+}
+
+impl Returned {
+    /// Takes a value as the model gets it: a text, the texts of content blocks, else the JSON.
+    pub(super) fn of(value: &Value) -> Returned {
+        Returned { text: words_of(value), ..Returned::default() }
+    }
+}
+
+/// Returns the text in an answer of a tool. `None` where it has none.
+pub(super) fn words_of(value: &Value) -> Option<String> {
+    let blocks = |blocks: &[Value]| {
+        let texts: Vec<&str> = blocks.iter().filter_map(|block| block["text"].as_str()).collect();
+        (texts.len() == blocks.len()).then(|| texts.join("\n"))
+    };
+    let words = match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Array(parts) => blocks(parts).or_else(|| Some(value.to_string())),
+        Value::Object(fields) => match fields.get("content") {
+            Some(Value::Array(parts)) => blocks(parts).or_else(|| Some(value.to_string())),
+            Some(Value::String(text)) => Some(text.clone()),
+            _ => Some(value.to_string()),
+        },
+        other => Some(other.to_string()),
+    };
+    words.filter(|words| !words.is_empty())
+}
+
+/// Returns the number after a phrase.
+pub(super) fn number_after(words: &str, phrases: &[&str]) -> Option<i32> {
+    phrases.iter().find_map(|phrase| {
+        let digits = words.split_once(phrase)?.1;
+        let end = digits.find(|c: char| !c.is_ascii_digit() && c != '-').unwrap_or(digits.len());
+        digits[..end].parse().ok()
+    })
+}
+
+/// What the model thought before a call, as far as the client shows it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) enum Reasoning {
+    /// Nothing of it is told.
+    #[default]
+    Untold,
+    /// It is there, for its provider alone.
+    Encrypted,
+    /// Its text.
+    Told(String),
+}
+
+impl Reasoning {
+    /// Adds what follows.
+    pub(super) fn add(&mut self, text: &str) {
+        match self {
+            _ if text.is_empty() => {}
+            Reasoning::Told(all) => {
+                all.push_str("\n\n");
+                all.push_str(text);
+            }
+            _ => *self = Reasoning::Told(text.to_owned()),
+        }
+    }
+
+    /// Notes that some of it is there and can't be read.
+    pub(super) fn hide(&mut self) {
+        if *self == Reasoning::Untold {
+            *self = Reasoning::Encrypted;
+        }
+    }
 }
 
 /// A person's answer to a question for permission.
@@ -289,6 +379,10 @@ pub(super) struct Heard {
     pub(super) edits: Vec<Edit>,
     /// How it ended is concluded from the files.
     pub(super) is_inferred: bool,
+    /// What came back.
+    pub(super) returned: Returned,
+    /// What the model thought before it.
+    pub(super) reasoning: Reasoning,
     /// It ended with an error that may be its own or a refusal; whether it ever ran decides.
     pub(super) refused_unless_run: bool,
 }

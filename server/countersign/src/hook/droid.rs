@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::claude_code;
-use super::decode::{Call, Client, Edit, End, Heard, Input, Said, Step, Touches, absolute_paths, text};
+use super::decode::{Call, Client, Edit, End, Heard, Input, Returned, Said, Step, Touches, absolute_paths, text};
 use super::patch;
 use super::planned::Swap;
 
@@ -42,7 +42,9 @@ fn decode(input: &Input<'_>) -> Option<Said> {
     };
     let step = match either("hook_event_name", "hookEventName").or(input.event)? {
         "SessionStart" => Step::Began,
-        "UserPromptSubmit" => Step::Prompted { turn: None, text: text(json, "prompt")?.to_owned(), opens: false },
+        "UserPromptSubmit" => {
+            Step::Prompted { turn: None, text: text(json, "prompt")?.to_owned(), opens: false, given: Vec::new() }
+        }
         "PreToolUse" => Step::Calling(call(json)?),
         "PostToolUse" => {
             let response = json.get("tool_response").or(json.get("toolResponse")).unwrap_or(&Value::Null);
@@ -50,7 +52,7 @@ fn decode(input: &Input<'_>) -> Option<Said> {
                 || response["success"] == false
                 || response["error"].is_string();
             let end = if failed { End::Failed } else { End::Done };
-            Step::Ended { call: call(json)?, end, edits: Vec::new(), decision: None }
+            Step::Ended { call: call(json)?, end, edits: Vec::new(), decision: None, returned: Returned::of(response) }
         }
         "Stop" | "SubagentStop" => Step::Rested,
         "SessionEnd" => Step::Finished,
@@ -112,6 +114,7 @@ fn make(id: Option<&str>, tool: &str, input: &Value) -> Call {
         _ if HARMLESS.contains(&tool) => (Touches::Nothing, None),
         _ => (Touches::Anything(absolute_paths(input)), None),
     };
-    let id = id.map(str::to_owned);
-    Call { id, tool: tool.to_owned(), input: input.clone(), touches, output, plan, ..Call::default() }
+    let command = output.clone().filter(|_| matches!(tool, "Execute" | "Bash"));
+    let (id, tool, input) = (id.map(str::to_owned), tool.to_owned(), input.clone());
+    Call { id, tool, input, touches, output, command, plan, ..Call::default() }
 }

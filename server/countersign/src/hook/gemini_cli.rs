@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::decode::{Call, Client, Edit, End, Heard, Input, Said, Step, Touches, absolute_paths, text};
+use super::decode::{
+    Call, Client, Edit, End, Heard, Input, Reasoning, Returned, Said, Step, Touches, absolute_paths, number_after,
+    text, words_of,
+};
 use super::planned::Swap;
 
 pub(super) const CLIENT: Client = Client { heard, ..Client::new("gemini-cli", decode) };
@@ -39,7 +42,9 @@ fn decode(input: &Input<'_>) -> Option<Said> {
     };
     let step = match event {
         "SessionStart" => Step::Began,
-        "BeforeAgent" => Step::Prompted { turn: None, text: input.text("prompt")?.to_owned(), opens: false },
+        "BeforeAgent" => {
+            Step::Prompted { turn: None, text: input.text("prompt")?.to_owned(), opens: false, given: Vec::new() }
+        }
         "BeforeTool" => Step::Calling(call(json)?),
         "AfterTool" => {
             let call = call(json)?;
@@ -49,13 +54,17 @@ fn decode(input: &Input<'_>) -> Option<Said> {
             let failed =
                 !response["error"].is_null() || (matches!(call.touches, Touches::Writes(_)) && edits.is_empty());
             let end = if failed { End::Failed } else { End::Done };
-            Step::Ended { call, end, edits, decision: None }
+            let returned = returned(&call, words_of(&response["llmContent"]));
+            Step::Ended { call, end, edits, decision: None, returned }
         }
         "AfterAgent" => Step::Rested,
         "SessionEnd" => Step::Finished,
         _ => return Some(said),
     };
     said.steps.push(step);
+    if event == "AfterAgent" {
+        said.steps.extend(input.text("prompt_response").map(|text| Step::Replied(text.to_owned())));
+    }
     Some(said)
 }
 
@@ -84,8 +93,34 @@ fn make(id: Option<&str>, tool: &str, input: &Value) -> Call {
         }
         _ => None,
     };
-    let (id, plan) = (id.map(str::to_owned), plan.into_iter().collect());
-    Call { id, tool: tool.to_owned(), input: input.clone(), touches, output, plan, ..Call::default() }
+    let command = output.clone().filter(|_| tool == "run_shell_command");
+    let (id, tool, input, plan) = (id.map(str::to_owned), tool.to_owned(), input.clone(), plan.into_iter().collect());
+    Call { id, tool, input, touches, output, command, plan, ..Call::default() }
+}
+
+/// A shell's answer has its exit status on a line of its own, after the output.
+fn returned(call: &Call, words: Option<String>) -> Returned {
+    let mut lines = words.as_deref().unwrap_or_default().lines().rev();
+    let code = lines.find(|line| call.command.is_some() && line.starts_with("Exit Code: "));
+    let exit_status = code.and_then(|line| number_after(line, &["Exit Code: "]));
+    Returned { text: words, exit_status, given: Vec::new() }
+}
+
+/// What the chat file says a tool answered.
+fn answer(told: &Value) -> Option<String> {
+    let answers = told["result"].as_array().into_iter().flatten();
+    let response = answers.map(|part| &part["functionResponse"]["response"]).next()?;
+    ["output", "error"].iter().find_map(|name| words_of(&response[*name]))
+}
+
+/// The thoughts beside an answer, each with a subject.
+fn thoughts(line: &Value) -> Reasoning {
+    let mut reasoning = Reasoning::Untold;
+    for thought in line["thoughts"].as_array().into_iter().flatten() {
+        let words = ["subject", "description"].iter().filter_map(|name| text(thought, name)).collect::<Vec<_>>();
+        reasoning.add(&words.join("\n"));
+    }
+    reasoning
 }
 
 fn edits(call: &Call, display: &Value) -> Vec<Edit> {
@@ -113,6 +148,8 @@ fn heard(lines: &str) -> Vec<Heard> {
                 _ => None,
             };
             let heard = Heard {
+                returned: returned(&call, answer(told)),
+                reasoning: thoughts(&line),
                 edits: if end == Some(End::Done) { edits(&call, &told["resultDisplay"]) } else { Vec::new() },
                 requested: text(&line, "model").map(str::to_owned),
                 refused_unless_run: end == Some(End::Failed),

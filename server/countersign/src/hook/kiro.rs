@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::decode::{Call, Client, Edit, End, Input, Said, Step, Touches, absolute_paths, text};
+use super::decode::{Call, Client, Edit, End, Input, Returned, Said, Step, Touches, absolute_paths, text};
 use super::planned::Swap;
 
 pub(super) const CLIENT: Client = Client::new("kiro", decode);
@@ -43,13 +43,15 @@ fn decode(input: &Input<'_>) -> Option<Said> {
     };
     let step = match event {
         "agentSpawn" => Step::Began,
-        "userPromptSubmit" => Step::Prompted { turn: None, text: text(json, "prompt")?.to_owned(), opens: false },
+        "userPromptSubmit" => {
+            Step::Prompted { turn: None, text: text(json, "prompt")?.to_owned(), opens: false, given: Vec::new() }
+        }
         "preToolUse" => Step::Calling(call(json)?),
         "postToolUse" => {
             let response = &json["tool_response"];
             let failed = response["success"] == false || response["is_error"] == true || response["error"].is_string();
             let end = if failed { End::Failed } else { End::Done };
-            Step::Ended { call: call(json)?, end, edits: Vec::new(), decision: None }
+            Step::Ended { call: call(json)?, end, edits: Vec::new(), decision: None, returned: Returned::of(response) }
         }
         "stop" => Step::Idle,
         _ => return Some(said),
@@ -91,6 +93,7 @@ fn call(json: &Value) -> Option<Call> {
         _ if HARMLESS.contains(&tool) => (Touches::Nothing, None),
         _ => (Touches::Anything(absolute_paths(input)), None),
     };
-    let id = text(json, "tool_use_id").map(str::to_owned);
-    Some(Call { id, tool: tool.to_owned(), input: input.clone(), touches, output, plan, ..Call::default() })
+    let command = output.clone().filter(|_| matches!(tool, "execute_bash" | "execute_cmd" | "shell"));
+    let (id, tool, input) = (text(json, "tool_use_id").map(str::to_owned), tool.to_owned(), input.clone());
+    Some(Call { id, tool, input, touches, output, command, plan, ..Call::default() })
 }

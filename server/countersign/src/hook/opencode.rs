@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::decode::{Answer, Call, Client, Edit, End, Input, Said, Step, Touches, absolute_paths, text};
+use super::decode::{
+    Answer, Call, Client, Edit, End, Input, Returned, Said, Step, Touches, absolute_paths, text, words_of,
+};
 use super::patch;
 use super::planned::Swap;
 
@@ -49,15 +51,20 @@ fn decode(input: &Input<'_>) -> Option<Said> {
     let step = match event {
         "chat.message" => {
             said.model = text(&hook["model"], "modelID").map(str::to_owned);
-            let parts = json["output"]["parts"].as_array()?.iter();
-            let written = parts.filter(|part| part["type"] == "text" && part["synthetic"] != true);
+            let parts = json["output"]["parts"].as_array()?;
+            let files = parts.iter().filter(|part| part["type"] == "file");
+            let given = files.filter_map(|part| text(&part["source"], "path").or(text(part, "url")));
+            let given = given.filter(|name| !name.starts_with("data:")).map(str::to_owned).collect();
+            let written = parts.iter().filter(|part| part["type"] == "text" && part["synthetic"] != true);
             let prompt: Vec<&str> = written.filter_map(|part| part["text"].as_str()).collect();
             let turn = text(&json["output"]["message"], "id").map(str::to_owned);
-            Step::Prompted { turn, text: prompt.join("\n"), opens: false }
+            Step::Prompted { turn, text: prompt.join("\n"), opens: false, given }
         }
         "tool.execute.before" => Step::Calling(call(hook, &json["output"]["args"])?),
         "tool.execute.after" => {
-            Step::Ended { call: call(hook, &hook["args"])?, end: End::Done, edits: Vec::new(), decision: None }
+            let call = call(hook, &hook["args"])?;
+            let returned = returned(&call, &json["output"]);
+            Step::Ended { call, end: End::Done, edits: Vec::new(), decision: None, returned }
         }
         "event.permission.asked" => {
             let id = text(&properties["tool"], "callID")?.to_owned();
@@ -84,10 +91,16 @@ fn decode(input: &Input<'_>) -> Option<Said> {
                 end: end_of(words),
                 edits: Vec::new(),
                 decision: None,
+                returned: Returned::of(&part["state"]["error"]),
             }
         }
         "event.message.updated" if was_stopped(&info["error"]) => Step::Stopped,
         "event.session.error" if was_stopped(&properties["error"]) => Step::Stopped,
+        // A part grows until it has an end.
+        "event.message.part.updated" if part["type"] == "reasoning" => {
+            said.thought = text(part, "text").filter(|_| !part["time"]["end"].is_null()).map(str::to_owned);
+            return Some(said);
+        }
         "event.session.idle" => Step::Idle,
         "event.session.deleted" => Step::Finished,
         _ => return Some(Said { session: String::new(), ..said }),
@@ -158,5 +171,15 @@ fn call(hook: &Value, input: &Value) -> Option<Call> {
         _ => (Touches::Anything(absolute_paths(input)), None),
     };
     let id = text(hook, "callID").map(str::to_owned);
-    Some(Call { id, tool: tool.to_owned(), input: input.clone(), touches, output, plan, ..Call::default() })
+    let command = output.clone().filter(|_| tool == "bash");
+    let (tool, input) = (tool.to_owned(), input.clone());
+    Some(Call { id, tool, input, touches, output, command, plan, ..Call::default() })
+}
+
+fn returned(call: &Call, output: &Value) -> Returned {
+    let code = output["metadata"]["exit"].as_i64().and_then(|code| i32::try_from(code).ok());
+    let exit_status = code.filter(|_| call.command.is_some());
+    // Tools of MCP servers answer with blocks.
+    let words = words_of(&output["output"]).or_else(|| words_of(&output["content"]));
+    Returned { text: words, exit_status, given: Vec::new() }
 }

@@ -48,6 +48,8 @@ pub(super) struct Memory {
     pub(super) turn: Option<String>,
     /// The prompt that began the session, until another hook has told of it too.
     pub(super) opening: Option<String>,
+    /// What the model thought since the last call.
+    pub(super) thought: String,
     /// A person was asked and said yes.
     pub(super) allowed: bool,
     /// The permission mode that the session had first.

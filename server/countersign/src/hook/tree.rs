@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::sys::{Deadline, GIT_INPUT_MAX, git};
 use super::text::Content;
+use crate::bounded::{Deadline, GIT_INPUT_MAX, git};
+use crate::worktree::{Standing, Untracked};
 
 /// Files that are looked at; each costs about 2 µs.
 const FILES_MAX: usize = 20_000;
@@ -55,6 +56,15 @@ impl Tree {
     pub(super) fn patience(root: &Path) -> Deadline {
         let size = std::fs::metadata(root.join(".git/index")).map_or(0, |metadata| metadata.len());
         Deadline::after(if size <= SMALL_INDEX_BYTES { SMALL_TIME } else { LARGE_TIME })
+    }
+
+    /// Tells how a work tree stands to its HEAD. `None` where that would take longer than an agent should wait.
+    pub(super) fn standing(root: &Path) -> Option<Standing> {
+        let size = std::fs::metadata(root.join(".git/index")).map_or(0, |metadata| metadata.len());
+        if size > SMALL_INDEX_BYTES {
+            return None;
+        }
+        Standing::of(root, Untracked::Grouped, Tree::patience(root))
     }
 
     /// Looks at a work tree. With `keep`, texts that git does not have are read too.
@@ -134,6 +144,11 @@ impl Tree {
                 }
             }
         }
+    }
+
+    /// Tells whether a file is not as git's index has it, or not in it. What is staged is not looked at.
+    pub(super) fn differs_from_index(&self) -> bool {
+        self.files.values().any(|seen| seen.oid.is_none())
     }
 
     /// Returns the paths that are not what they were.

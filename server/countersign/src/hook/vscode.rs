@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::copilot;
-use super::decode::{Call, Client, Edit, End, Input, Said, Step, Touches, absolute_paths, text};
+use super::decode::{Call, Client, Edit, End, Input, Returned, Said, Step, Touches, absolute_paths, text};
 use super::patch;
 use super::planned::Swap;
 
@@ -56,7 +56,9 @@ pub(super) fn decode(input: &Input<'_>) -> Option<Said> {
     };
     let step = match either("hook_event_name", "hookEventName").or(input.event)? {
         "SessionStart" => Step::Began,
-        "UserPromptSubmit" => Step::Prompted { turn: None, text: text(json, "prompt")?.to_owned(), opens: false },
+        "UserPromptSubmit" => {
+            Step::Prompted { turn: None, text: text(json, "prompt")?.to_owned(), opens: false, given: Vec::new() }
+        }
         "PreToolUse" => Step::Calling(call(json)?),
         "PostToolUse" => {
             let call = call(json)?;
@@ -65,9 +67,12 @@ pub(super) fn decode(input: &Input<'_>) -> Option<Said> {
             // The file may not be saved yet, so what the arguments make of it is taken for what it will be.
             let edits = if failed { Vec::new() } else { call.plan.clone() };
             let end = if failed { End::Failed } else { End::Done };
-            Step::Ended { call, end, edits, decision: None }
+            Step::Ended { call, end, edits, decision: None, returned: Returned::of(&json["tool_response"]) }
         }
-        "PostToolUseFailure" => Step::Ended { call: call(json)?, end: End::Failed, edits: Vec::new(), decision: None },
+        "PostToolUseFailure" => {
+            let returned = Returned::of(&json["error"]);
+            Step::Ended { call: call(json)?, end: End::Failed, edits: Vec::new(), decision: None, returned }
+        }
         "SubagentStop" => Step::Rested,
         // It has no end of a session.
         "Stop" => Step::Idle,
@@ -126,8 +131,9 @@ fn call(json: &Value) -> Option<Call> {
         }
         _ => (Touches::Anything(absolute_paths(input)), None),
     };
-    let id = id.map(str::to_owned);
-    Some(Call { id, tool: tool.to_owned(), input: input.clone(), touches, output, plan, ..Call::default() })
+    let command = output.clone().filter(|_| tool == "run_in_terminal");
+    let (id, tool, input) = (id.map(str::to_owned), tool.to_owned(), input.clone());
+    Some(Call { id, tool, input, touches, output, command, plan, ..Call::default() })
 }
 
 /// Replacements in several files, by file.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::decode::{Call, Client, Edit, End, Input, Said, Step, Touches, absolute_paths, text};
+use super::decode::{Call, Client, Edit, End, Input, Returned, Said, Step, Touches, absolute_paths, text};
 use super::planned::Swap;
 
 pub(super) const CLIENT: Client = Client::new("windsurf", decode);
@@ -24,7 +24,7 @@ fn decode(input: &Input<'_>) -> Option<Said> {
     let step = match action.split_once('_')? {
         ("pre", "user_prompt") => {
             let turn = input.text("execution_id").map(str::to_owned);
-            Step::Prompted { turn, text: text(info, "user_prompt")?.to_owned(), opens: false }
+            Step::Prompted { turn, text: text(info, "user_prompt")?.to_owned(), opens: false, given: Vec::new() }
         }
         ("pre", kind @ ("write_code" | "run_command" | "mcp_tool_use" | "read_code")) => {
             Step::Calling(call(kind, info))
@@ -33,7 +33,9 @@ fn decode(input: &Input<'_>) -> Option<Said> {
             let call = call(kind, info);
             // It says so after it wrote; what was there before only a hook before it has seen.
             let edits = if kind == "write_code" { call.plan.clone() } else { Vec::new() };
-            Step::Ended { call, end: End::Done, edits, decision: None }
+            // Of a command it tells neither output nor exit status.
+            let returned = Returned::of(&info["mcp_result"]);
+            Step::Ended { call, end: End::Done, edits, decision: None, returned }
         }
         ("post", "cascade_response" | "cascade_response_with_transcript") => Step::Idle,
         _ => return Some(said),
@@ -55,11 +57,11 @@ fn call(kind: &str, info: &Value) -> Call {
             plan.extend(path.map(|path| Edit::swaps(path, swaps.unwrap_or_default())));
             (Touches::Writes(files()), Some(written), info.clone())
         }
-        "read_code" => (Touches::Reads(files()), None, info.clone()),
         "run_command" => {
             let command = text(info, "command_line").map(str::to_owned);
             (Touches::Anything(Vec::new()), command.clone(), json!({ "command_line": command }))
         }
+        "read_code" => (Touches::Reads(files()), None, json!({ "file_path": info["file_path"] })),
         _ => {
             // What comes back with the answer is not part of the call.
             let named = ["mcp_server_name", "mcp_tool_name", "mcp_tool_arguments"];
@@ -67,5 +69,6 @@ fn call(kind: &str, info: &Value) -> Call {
             (Touches::Anything(absolute_paths(&input)), None, input)
         }
     };
-    Call { tool: kind.to_owned(), input, touches, output, plan, ..Call::default() }
+    let command = output.clone().filter(|_| kind == "run_command");
+    Call { tool: kind.to_owned(), input, touches, output, command, plan, ..Call::default() }
 }

@@ -6,25 +6,24 @@
 mod file;
 mod tree;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use countersign_event::content::{ContentName, ContentSlot, Contents};
 use countersign_event::facts::{Absent, Fact, How, IntegrationPath, Model, Output, PathKind, Place, Prompt, Transport};
-use countersign_event::payload::contribution::Evidenced;
-use countersign_event::payload::tool::{self, Decision, Discovered, Outcome};
+use countersign_event::payload::tool::{self, Decision, Discovered, Outcome, TreeState};
 use countersign_event::payload::{Circumstances, ContextItem, Payload, edit, prompt};
 use countersign_event::{Timestamp, digest, identity};
 use countersign_provenance::hunks::hunks;
 use countersign_spool::Reader;
 use serde_json::Value;
 use tower_lsp::ls_types::Uri;
-use uuid::Uuid;
 
 use super::decode::{self, Act, Asked, Called, Change, Ending, Given, Requested};
 use crate::git::{self, Repositories};
-use crate::recorder::{Record, Recorder};
+use crate::recorder::{Record, Recorder, file_of_uri};
+use crate::work_class::classify;
 use file::{File, Seen};
 use tree::{CutShort, Tree};
 
@@ -32,7 +31,7 @@ use tree::{CutShort, Tree};
 const MAX_HUNKS: usize = 32;
 /// So many files a call are told; a call that changes more is a checkout or a generator.
 const MAX_FILES: usize = 500;
-/// Contributions and calls that are remembered to tell none twice.
+/// Calls that are remembered to tell none twice.
 const MAX_KNOWN: usize = 65_536;
 
 /// The records of one agent's stream.
@@ -43,7 +42,6 @@ pub(super) struct Agent {
     repositories: Repositories,
     calls: HashMap<u64, Look>,
     trees: HashMap<PathBuf, Tree>,
-    told: HashSet<Uuid>,
     others: Others,
 }
 
@@ -80,7 +78,6 @@ impl Agent {
             repositories: Repositories::default(),
             calls: HashMap::new(),
             trees: HashMap::new(),
-            told: HashSet::new(),
         }
     }
 
@@ -316,23 +313,6 @@ impl Agent {
             None => Fact::absent(Absent::NotOnWire),
         };
         let place = Place { uri: uri_of(&edit.file), ..Place::default() };
-        if self.is_told(contribution) {
-            let payload = Payload::ContributionEvidenced(Evidenced {
-                how: edit.how,
-                contribution: id,
-                act: None,
-                saw: "edit_applied".to_owned(),
-                model: Some(model(&called.model)),
-                prompt: Some(prompt),
-                output: Some(output),
-                person: None,
-                path: Fact::observed(path),
-                place,
-                content: Contents::default(),
-            });
-            self.recorder.record(Record { at, subject, payload, texts: Vec::new(), output_bytes: 0 });
-            return;
-        }
         let mut texts = Vec::new();
         let mut content = Contents::default();
         for (slot, side) in [(ContentName::Before, &edit.before), (ContentName::After, &edit.after)] {
@@ -348,7 +328,7 @@ impl Agent {
         let inserted: u64 = edit.output.as_ref().map_or_else(|| inserted(&edit, &hunks), |text| text.len() as u64);
         texts.extend(edit.output.map(|text| (ContentName::Output, text)));
         texts.extend(called.prompt.as_ref().map(|prompt| (ContentName::Prompt, prompt.text.clone())));
-        texts.extend(called.reasoning.clone().map(|text| (ContentName::Reasoning, text)));
+        reason(called.reasoning.clone(), &mut texts, &mut content);
         let payload = Payload::EditApplied(edit::Applied {
             how: edit.how,
             contribution: id,
@@ -368,21 +348,6 @@ impl Agent {
             circumstances: Circumstances::default(),
         });
         self.recorder.record(Record { at, subject, payload, texts, output_bytes: inserted });
-        if self.told.len() >= MAX_KNOWN {
-            self.told.clear();
-        }
-        self.told.insert(contribution);
-    }
-
-    /// Says whether somebody, perhaps a hook of the same agent, has recorded this contribution.
-    fn is_told(&self, contribution: Uuid) -> bool {
-        let told = |reader: Reader| -> Option<bool> {
-            let stored = reader.by_subject(&contribution.to_string()).ok()?;
-            Some(stored.iter().any(|stored| {
-                stored.bytes.header().is_ok_and(|header| header.event_type == "dev.countersign.edit.applied.v1")
-            }))
-        };
-        self.told.contains(&contribution) || Reader::open(&self.state).ok().and_then(told).unwrap_or(false)
     }
 
     fn tell_call(&mut self, at: Timestamp, called: Called, outcome: Outcome, teller: &Teller) {
@@ -394,6 +359,11 @@ impl Agent {
         let directory = called.directory.as_deref();
         let path = teller.path(called.session.as_deref(), called.id.as_deref(), called.client.as_ref());
         let file = called.changes.first().map(|change| &change.path).or(called.given.first().map(|given| &given.name));
+        // A call that names no file works in its directory.
+        let place = match file {
+            Some(_) => Place::default(),
+            None => self.place_of_directory(&self.in_directory(directory, ".")),
+        };
         let uri = file.and_then(|file| {
             if file.contains("://") { Some(file.clone()) } else { uri_of(&self.in_directory(directory, file)) }
         });
@@ -403,18 +373,32 @@ impl Agent {
             Some(arguments) => texts.push((ContentName::Arguments, arguments)),
             None => drop(content.insert(ContentName::Arguments, ContentSlot::Absent { absent: Absent::NotOnWire })),
         }
-        texts.extend(called.answer.map(|answer| (ContentName::Output, answer)));
-        texts.extend(called.reasoning.map(|text| (ContentName::Reasoning, text)));
+        match called.answer {
+            Some(answer) => texts.push((ContentName::Output, answer)),
+            None => drop(content.insert(ContentName::Output, ContentSlot::Absent { absent: Absent::NotOnWire })),
+        }
+        reason(called.reasoning, &mut texts, &mut content);
+        let work = called.command.as_deref().map(classify);
+        let (base, tree) = self.standing(directory);
         let output_bytes = texts.iter().map(|(_, text)| text.len() as u64).max().unwrap_or(0);
         let payload = Payload::ToolCalled(tool::Called {
             how: How::Observed,
             tool_name: called.tool_name,
             outcome,
             decision: called.decision,
+            succeeded: match called.ending {
+                Ending::Done => Some(true),
+                Ending::Failed => Some(false),
+                _ => None,
+            },
+            class: Some(work.as_ref().map_or(tool::Class::Other, |work| work.class)),
+            classed_by: work.and_then(|work| work.by),
+            exit_status: called.exit_status,
+            tree: Some(tree),
             model: model(&called.model),
             person: Fact::absent(Absent::NotOnWire),
             path: Fact::observed(path),
-            place: Place { uri, ..Place::default() },
+            place: Place { uri, base: base.or(place.base), ..place },
             content,
             circumstances: Circumstances {
                 context: self.context(directory, &called.given),
@@ -424,24 +408,42 @@ impl Agent {
         self.recorder.record(Record { at, subject: teller.path.tool.clone(), payload, texts, output_bytes });
     }
 
+    /// Says which commit the work tree of a directory stands on, and whether it differs from it, as of our last
+    /// look and what calls did since.
+    fn standing(&mut self, directory: Option<&str>) -> (Option<String>, Fact<TreeState>) {
+        let root = git::root_of(&self.in_directory(directory, "."));
+        let Some(root) = root else { return (None, Fact::absent(Absent::NotOnWire)) };
+        match self.trees.get_mut(&root) {
+            Some(tree) => (tree.base().map(str::to_owned), Fact::observed(TreeState { dirty: tree.is_dirty() })),
+            None => (None, Fact::absent(Absent::Truncated)),
+        }
+    }
+
     /// Says what a model was given, each by its name in the repository and our address of its text.
     fn context(&self, directory: Option<&str>, given: &[Given]) -> Vec<ContextItem> {
+        let of = |bytes: &[u8], how| ContextItem {
+            digest: Some(digest::text_id(bytes)),
+            bytes: Some(bytes.len() as u64),
+            how: Some(how),
+            ..ContextItem::default()
+        };
         let item = |given: &Given| {
-            if given.name.contains("://") {
-                let digest = given.text.as_ref().map(|text| digest::text_id(text.as_bytes()));
-                return ContextItem { path: given.name.clone(), digest, sensitivity: None };
+            let told = given.text.as_ref().map(|text| of(text.as_bytes(), How::Reported));
+            let unknown = || ContextItem { absent: Some(Absent::NotOnWire), ..ContextItem::default() };
+            let local = file_of_uri(&given.name);
+            if local.is_none() && given.name.contains("://") {
+                return ContextItem { path: given.name.clone(), ..told.unwrap_or_else(unknown) };
             }
-            let file = self.in_directory(directory, &given.name);
-            let text = given.text.clone().or_else(|| match Seen::now(&file)?.file {
-                File::Text(text) => Some(text),
+            let file = local.unwrap_or_else(|| self.in_directory(directory, &given.name));
+            let seen = match Seen::now(&file).map(|seen| seen.file) {
+                Some(File::Text(text)) => Some(of(text.as_bytes(), How::Observed)),
                 _ => None,
-            });
+            };
             let root = file.parent().and_then(git::root_of);
             let inside = root.and_then(|root| name_in(&root, &file));
             ContextItem {
                 path: inside.or_else(|| uri_of(&file)).unwrap_or_else(|| given.name.clone()),
-                digest: text.map(|text| digest::text_id(text.as_bytes())),
-                sensitivity: None,
+                ..told.or(seen).unwrap_or_else(unknown)
             }
         };
         given.iter().take(MAX_HUNKS).map(item).collect()
@@ -522,6 +524,14 @@ impl Others {
                 self.calls.insert(id.to_owned(), (outcome.to_owned(), !data["decision"].is_null()));
             }
         }
+    }
+}
+
+/// Adds what the model thought, or says that these protocols did not tell it.
+fn reason(told: Option<String>, texts: &mut Vec<(ContentName, String)>, content: &mut Contents) {
+    match told {
+        Some(text) => texts.push((ContentName::Reasoning, text)),
+        None => drop(content.insert(ContentName::Reasoning, ContentSlot::Absent { absent: Absent::NotOnWire })),
     }
 }
 

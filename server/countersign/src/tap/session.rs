@@ -12,6 +12,7 @@ use countersign_event::facts::{
     self, Absent, Fact, How, IntegrationPath, Model, Output, PathKind, Place, Range, Transport,
 };
 use countersign_event::payload::capture::{Degraded, Started, Stopped};
+use countersign_event::payload::contribution::Evidenced;
 use countersign_event::payload::prompt::Submitted;
 use countersign_event::payload::suggestion::{self, Dwell, Entered, Shown};
 use countersign_event::payload::tool::Discovered;
@@ -19,17 +20,20 @@ use countersign_event::payload::trail::Gap;
 use countersign_event::payload::{Circumstances, Payload};
 use countersign_provenance::distance::distance;
 use countersign_provenance::join::{Accepted, Joiner, NamedModel, Observation, Offered, Outcome, Rejected};
+use countersign_spool::{Append, Device, append_once};
 
 use super::FLUSH;
 use super::agent::{Agent, Teller};
 use super::decode::{Decoder, Direction, Names, Prompt, Seen, Turn};
 use super::frame::{self, Frame};
 use super::pump::Chunk;
-use crate::recorder::{Record, Recorder};
+use crate::recorder::{Complete, Record, Recorder};
 use crate::shell::{Shell, now};
 
 /// Dwell is recorded for suggestions of at least so many lines.
 const DWELL_LINES: u64 = 10;
+/// How long the record of a gap waits for the spool; then the inbox takes it.
+const LOCK_WAIT: Duration = Duration::from_millis(500);
 /// A server that has not named itself by then is recorded without its name.
 const NAME_WAIT_MS: i64 = 5_000;
 
@@ -63,6 +67,7 @@ impl Session {
             names: Names::default(),
             began: now(),
             is_started: false,
+            is_named: false,
             frames: [frame::Decoder::new(), frame::Decoder::new()],
             heard: 0,
             is_unknown_told: false,
@@ -101,6 +106,8 @@ pub(super) struct Running {
     names: Names,
     began: Timestamp,
     is_started: bool,
+    /// And under the name that the server gave itself.
+    is_named: bool,
     frames: [frame::Decoder; 2],
     decoder: Decoder,
     agent: Agent,
@@ -218,7 +225,7 @@ impl Running {
                 Seen::Named(names) => {
                     self.names = names;
                     if self.names.is_complete {
-                        self.start();
+                        self.named(at);
                     }
                 }
                 Seen::SignedIn(account) => self.recorder.signed_in(account),
@@ -278,6 +285,7 @@ impl Running {
                 Outcome::Offered(offered) => self.offered(at, offered),
                 Outcome::Accepted(accepted) => self.accepted(accepted),
                 Outcome::Rejected(rejected) => self.rejected(&rejected),
+                Outcome::Evidenced { key, act, saw } => self.evidenced(at, key, act, saw),
                 Outcome::Forgotten { key } => drop(self.suggestions.remove(&key)),
                 Outcome::Degraded { reason, uri, detail } => self.degraded(at, reason, detail, uri, 1),
             }
@@ -372,6 +380,26 @@ impl Running {
         self.record(rejected.at, suggestion, payload, None);
     }
 
+    /// Records a sign of an act that came after the act was recorded.
+    fn evidenced(&self, at: Timestamp, key: u64, act: u32, saw: &str) {
+        let Some(suggestion) = self.suggestions.get(&key) else { return };
+        let Suggestion { contribution, offered, .. } = suggestion;
+        let payload = Payload::ContributionEvidenced(Evidenced {
+            how: How::Reported,
+            contribution: contribution.clone(),
+            act: Some(act),
+            saw: saw.to_owned(),
+            model: None,
+            prompt: None,
+            output: None,
+            person: None,
+            path: Fact::observed(self.path(Some(suggestion))),
+            place: place(offered, None),
+            content: Default::default(),
+        });
+        self.recorder.record(Record::light(at, contribution.clone(), payload));
+    }
+
     fn record(&self, at: Timestamp, suggestion: &Suggestion, payload: Payload, inserted: Option<String>) {
         let output = &suggestion.offered.text;
         let mut texts = vec![(ContentName::Output, output.clone())];
@@ -419,11 +447,34 @@ impl Running {
         self.recorder.record(Record { at, subject, payload, texts, output_bytes });
     }
 
+    /// Takes in that nobody will be named any more. A server that took longer than we waited was recorded
+    /// by its program alone, so its name is told apart.
+    fn named(&mut self, at: Timestamp) {
+        if !self.is_started {
+            return self.start();
+        }
+        let path = self.path(None);
+        if std::mem::replace(&mut self.is_named, true) || path.tool.as_deref() == Some(&self.program) {
+            return;
+        }
+        let tool = path.tool.clone().unwrap_or_default();
+        let payload = Payload::ToolDiscovered(Discovered {
+            how: How::Observed,
+            tool: tool.clone(),
+            version: path.version.clone(),
+            path: Fact::observed(path),
+            captured: true,
+            note: Some("it named itself after recording had begun".to_owned()),
+        });
+        self.recorder.record(Record::light(at, tool, payload));
+    }
+
     /// Records that we listen, once, as soon as we know to whom.
     fn start(&mut self) {
         if std::mem::replace(&mut self.is_started, true) {
             return;
         }
+        self.is_named = self.names.is_complete;
         let client = match (&self.names.client, &self.names.plugin) {
             (Some(client), Some(plugin)) => Some(format!("{client} ({plugin})")),
             (Some(program), None) | (None, Some(program)) => Some(program.to_string()),
@@ -533,27 +584,31 @@ fn place(offered: &Offered, range: Option<Range>) -> Place {
     Place { uri: Some(offered.uri.clone()), range, language: offered.language.clone(), ..Place::default() }
 }
 
-/// Records that the listener did not come to its end: what it had not recorded yet is missing.
-pub(super) fn record_gap(shell: &Shell) {
-    tracing::error!("the listener did not come to its end; a gap is recorded");
+/// Records that not everything was recorded before the end. It is written here and now, past the recorder,
+/// which may be what is late.
+pub(super) fn record_gap(shell: &Shell, reason: &str) {
+    tracing::error!(reason, "not everything was recorded before the end; a gap is recorded");
     let gap = Gap {
         how: How::Observed,
-        reason: "crash".to_owned(),
+        reason: reason.to_owned(),
         count: None,
         from: None,
         to: Some(now()),
         by: Some("tap".to_owned()),
     };
-    let recorder = Recorder::start(shell);
-    recorder.record(Record::light(now(), "tap", Payload::TrailGap(gap)));
-    if let Err(failure) = recorder.close(FLUSH) {
-        tracing::error!("the gap was not recorded: {}", failure.message());
+    let recorded = Device::load_or_create(&shell.paths.state).and_then(|device| {
+        let gap = Record::light(now(), "tap", Payload::TrailGap(gap));
+        let appends: Vec<Append> = Complete::new(shell.clone(), device).complete(gap, None).into_iter().collect();
+        append_once(&shell.paths.state, &appends, LOCK_WAIT).map(drop)
+    });
+    if let Err(error) = recorded {
+        tracing::error!("the gap was not recorded: {error}");
     }
 }
 
 impl Ending {
     /// Records the end and waits for the spool.
-    pub(super) fn finish(self, status: i32) {
+    pub(super) fn finish(self, shell: &Shell, status: i32) {
         let subject = self.path.tool.clone().unwrap_or_default();
         let payload = Payload::CaptureStopped(Stopped {
             how: How::Observed,
@@ -563,7 +618,8 @@ impl Ending {
         });
         self.recorder.record(Record::light(now(), subject, payload));
         if let Err(failure) = self.recorder.close(FLUSH) {
-            tracing::error!("not everything was recorded: {}", failure.message());
+            tracing::error!("{}", failure.message());
+            record_gap(shell, "late");
         }
     }
 }

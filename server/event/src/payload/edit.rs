@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Circumstances;
+use super::contribution::Evidenced;
 use super::suggestion::Entered;
 use crate::content::Contents;
 use crate::facts::{Fact, How, IntegrationPath, Model, Output, Person, Place, Prompt};
@@ -51,6 +52,26 @@ pub struct Applied {
     /// What else is known.
     #[serde(flatten)]
     pub circumstances: Circumstances,
+}
+
+impl Applied {
+    /// Returns what this observation is worth where another observer has told of the same edit before:
+    /// evidence, with the facts and without the texts.
+    pub fn as_evidence(&self) -> Evidenced {
+        Evidenced {
+            how: self.how,
+            contribution: self.contribution.clone(),
+            act: None,
+            saw: "edit_applied".to_owned(),
+            model: Some(self.model.clone()),
+            prompt: Some(self.prompt.clone()),
+            output: Some(self.output.clone()),
+            person: None,
+            path: self.path.clone(),
+            place: self.place.clone(),
+            content: Contents::default(),
+        }
+    }
 }
 
 /// A changed run of lines, 1-based, as a unified diff writes it.

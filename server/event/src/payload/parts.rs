@@ -3,7 +3,7 @@
 //! The recorder completes what a producer can't know: where a document lies in its repository, who
 //! sits in front of the device, and which texts were kept.
 
-use super::Payload;
+use super::{ContextItem, Payload};
 use crate::content::Contents;
 use crate::facts::{Fact, Person, Place};
 
@@ -56,6 +56,16 @@ impl Payload {
             Payload::ToolCalled(data) => Some(&mut data.content),
             Payload::ContributionEvidenced(data) => Some(&mut data.content),
             Payload::ModelResponded(data) => Some(&mut data.content),
+            _ => None,
+        }
+    }
+
+    /// Returns what the model was given, for the types that say it.
+    pub fn context_mut(&mut self) -> Option<&mut Vec<ContextItem>> {
+        match self {
+            Payload::PromptSubmitted(data) => Some(&mut data.circumstances.context),
+            Payload::ToolCalled(data) => Some(&mut data.circumstances.context),
+            Payload::EditApplied(data) => Some(&mut data.circumstances.context),
             _ => None,
         }
     }

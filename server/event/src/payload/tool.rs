@@ -19,6 +19,22 @@ pub struct Called {
     /// What somebody decided about it; left out where nobody did or nobody saw it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<Decision>,
+    /// Whether the client says that it ended well; left out where it does not say. A file may have
+    /// changed either way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succeeded: Option<bool>,
+    /// What sort of work it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<Class>,
+    /// What in its command line says so; left out for `other`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classed_by: Option<ClassedBy>,
+    /// The exit status of its command; left out where the client does not tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_status: Option<i32>,
+    /// How the work tree stood to `place.base` when it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<Fact<TreeState>>,
     /// Which model called it.
     pub model: Fact<Model>,
     /// On whose behalf.
@@ -33,6 +49,35 @@ pub struct Called {
     /// What else is known.
     #[serde(flatten)]
     pub circumstances: Circumstances,
+}
+
+/// What sort of work a tool call was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// It ran tests.
+    Test,
+    /// It compiled, packaged or checked types.
+    Build,
+    /// Anything else, or nothing that we know.
+    Other,
+}
+
+/// What made a command a test or a build.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClassedBy {
+    /// The program and subcommand that were recognised, such as `cargo test`.
+    pub rule: String,
+    /// Whether the whole command can only end with 0 if that program did: it stands neither before a
+    /// `|`, `;` or `||`, nor after a `||`, nor in the background.
+    pub decides_exit: bool,
+}
+
+/// How a work tree stands to its base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TreeState {
+    /// A file that git does not ignore differs from the base, or is not in it.
+    pub dirty: bool,
 }
 
 /// How a tool call ended.

@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 pub struct Gap {
     /// How we know.
     pub how: How,
-    /// Why: `overflow`, `crash`, `quarantined`, `unreadable`, `silence`, `spool_unavailable`.
+    /// Why: `overflow`, `crash`, `late`, `quarantined`, `unreadable`, `silence`, `spool_unavailable`.
     pub reason: String,
     /// How many events, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -145,3 +145,14 @@ fn each_secret_taken_out_leaves_its_kind_its_length_and_the_hash_of_its_mark() {
     assert_eq!(taken.bytes, secret.len() as u64);
     assert!(redacted.text.contains(&format!("[redacted:{}:{}]", taken.kind, taken.hash)), "{}", redacted.text);
 }
+
+#[test]
+fn a_text_that_is_json_only_without_its_secrets_is_redacted_as_json() {
+    // A key's line ends, raw inside a string, are what is no JSON.
+    let key = "-----BEGIN PRIVATE KEY-----\nMIIEpAIBAAKCAQEA0Z3VS5JJcds3xfn\n-----END PRIVATE KEY-----";
+    let text = format!(r#"{{"note":"{key}","apiKey":"of no known shape"}}"#);
+    let redacted = redactor().redact_json(&text);
+    assert!(!redacted.text.contains("of no known shape"), "{}", redacted.text);
+    assert_eq!(redacted.count, 2);
+    assert_eq!(redactor().redact_json(&redacted.text).count, 0);
+}

@@ -97,9 +97,9 @@ impl Joiner {
         let Some(suggestion) = self.suggestions.get_mut(&key) else { return };
         let explicit = suggestion.explicit.take();
         let pending = suggestion.pending.take();
-        suggestion.unsaid = gesture == Gesture::Edit && suggestion.has_messages;
         suggestion.acts += 1;
         let act = suggestion.acts;
+        suggestion.unsaid = (gesture == Gesture::Edit && suggestion.has_messages).then_some(act);
         let (how, rule, confidence) = match gesture {
             Gesture::Both => (How::Observed, None, None),
             Gesture::Explicit => (How::Reported, None, None),
@@ -149,11 +149,12 @@ impl Joiner {
                 suggestion.over = suggestion.taken_whole;
                 edit = Some(pending.edit);
                 accepted.entered = pending.entered;
-                if let Some(region) = suggestion.region {
+                match suggestion.region {
                     // Other edits may have moved the place since.
-                    done.start = done.start + region.start - pending.region.start;
-                    self.can_be_taken_back(&uri, done);
+                    Some(region) => done.start = done.start + region.start - pending.region.start,
+                    None => done.touched = true,
                 }
+                self.can_be_taken_back(&uri, done);
             }
             None => {
                 let whole = explicit.is_none_or(|(_, whole)| whole);

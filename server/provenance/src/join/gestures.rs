@@ -92,8 +92,9 @@ impl Joiner {
         let Some(suggestion) = self.suggestions.get_mut(&key) else { return };
         if suggestion.pending.is_some() {
             self.accept(now, key, Gesture::Both);
-        } else if std::mem::take(&mut suggestion.unsaid) {
+        } else if let Some(act) = suggestion.unsaid.take() {
             // The act it speaks of was told when nobody expected the message any more.
+            self.outcomes.push(Outcome::Evidenced { key, act, saw: "explicit_message" });
         } else if !suggestion.taken_whole {
             // A message outweighs an end that was only concluded.
             suggestion.over = false;

@@ -15,6 +15,15 @@ pub enum Outcome {
     Accepted(Accepted),
     /// Its end, or an act taken back.
     Rejected(Rejected),
+    /// A sign of an act that came after the act was told.
+    Evidenced {
+        /// The suggestion's number.
+        key: u64,
+        /// The act's number within it.
+        act: u32,
+        /// What was seen.
+        saw: &'static str,
+    },
     /// Nothing more will be said about a suggestion.
     Forgotten {
         /// Its number.

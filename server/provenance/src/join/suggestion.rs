@@ -38,8 +38,8 @@ pub(super) struct Suggestion {
     pub(super) ending: Option<(Timestamp, &'static str)>,
     pub(super) over: bool,
     pub(super) taken_whole: bool,
-    /// Its last act was told without its message; should that still come, it is no second act.
-    pub(super) unsaid: bool,
+    /// Its last act, told without its message; should that still come, it is evidence and no second act.
+    pub(super) unsaid: Option<u32>,
 }
 
 /// What an edit in a suggestion's place looks like.
@@ -130,7 +130,7 @@ impl Suggestion {
             ending: None,
             over: false,
             taken_whole: false,
-            unsaid: false,
+            unsaid: None,
         }
     }
 
@@ -248,7 +248,8 @@ impl Pending {
             let range = self.range(start, start + removed.len());
             Told { range, inserted: inserted.clone(), earlier: missing(&self.before, &suggestion.wanted) }
         };
-        (Done { key, act, start, inserted, removed, undone: false }, told)
+        let (edit, range) = (self.edit, told.range);
+        (Done { key, act, edit, start, range, inserted, removed, undone: false, touched: false }, told)
     }
 
     fn range(&self, start: usize, end: usize) -> Range {

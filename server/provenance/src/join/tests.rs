@@ -11,7 +11,7 @@ const URI: &str = "file:///a.py";
 ///
 /// `open TEXT` · `ask L:C` · `offer ID L:C-L:C TEXT` (again on the same line of the script: alternatives) ·
 /// `more ID L:C-L:C TEXT` (another part of the answer) · `next ID L:C-L:C TEXT` (a next edit) · `menu L:C TEXT` (without a
-/// range) · `propose ID L:C-L:C TEXT` · `insert ID TEXT` (of a conversation) · `snapshot TEXT` ·
+/// range) · `snippet ID L:C-L:C PLAIN SNIPPET` · `propose ID L:C-L:C TEXT` · `insert ID TEXT` (of a conversation) · `snapshot TEXT` ·
 /// `none` · `edit L:C-L:C TEXT` (several with ` ;; `) · `type L:C TEXT` (key by key) · `full TEXT` ·
 /// `quick` (the next edit follows at once) · `shown ID` · `accept ID` · `part ID` · `reject ID` · `wait MS` · `close` · `lost` · `end`. In texts `\n`, `\r`, `_`
 /// (for a blank).
@@ -76,6 +76,12 @@ fn outcomes(script: &str) -> Vec<Outcome> {
                 say(now, Observation::Inserted(Insertion { id, uri, text, whole: true, model: None }));
             }
             "snapshot" => say(now, Observation::Snapshot { uri, language: "python".into(), text: text(rest) }),
+            "snippet" => {
+                let (front, raw) = rest.rsplit_once(' ').unwrap();
+                let mut item = item(front);
+                item.plain = Some(std::mem::replace(&mut item.text, text(raw)));
+                say(now, Observation::Answered(Answer { request, uri, items: vec![item], ..Answer::default() }));
+            }
             "none" => say(now, Observation::Answered(Answer { request, uri, ..Answer::default() })),
             "edit" => {
                 let changes = rest.split(" ;; ").map(change).collect();
@@ -171,6 +177,7 @@ fn print(outcome: &Outcome) -> String {
             let undoes = r.undoes.map_or(String::new(), |act| format!(" of #{act}"));
             format!("rejected {}#{} {:?}{undoes} {:?} {}", r.key, r.act, r.reason, r.how, r.rule.unwrap_or(""))
         }
+        Outcome::Evidenced { key, act, saw } => format!("evidenced {key}#{act} {saw}"),
         Outcome::Forgotten { key } => format!("forgotten {key}"),
         Outcome::Degraded { reason, detail, .. } => format!("degraded {reason} {}", detail.as_deref().unwrap_or("")),
     }
@@ -243,12 +250,13 @@ fn an_edit_without_a_message_is_an_inferred_act() {
 }
 
 #[test]
-fn a_late_message_is_no_second_act() {
+fn a_message_after_more_than_two_seconds_is_evidence_of_its_act_and_no_second_act() {
     check(
         &offered("edit 1:4-1:4 return_a\n wait 3000\n part a\n wait 3000\n end"),
         expect![[r#"
             offered 1 at 1:0-1:4 "    return a + b"
             accepted 1#1 Partial Edit Inferred (edit_equals_live_suggestion 0.8) at 1:4-1:4 Some("return a") of "return a + b"
+            evidenced 1#1 explicit_message
             rejected 1#2 SessionEnded Observed 
         "#]],
     );
@@ -453,6 +461,146 @@ fn an_undo_before_the_message_still_follows_its_act() {
             offered 1 at 1:0-1:4 "    return a + b"
             accepted 1#1 Full Edit Inferred (edit_equals_live_suggestion 0.8) at 1:4-1:4 Some("return a + b") of "return a + b"
             rejected 1#2 Undone of #1 Inferred inverse_edit
+        "#]],
+    );
+}
+
+#[test]
+fn an_undo_of_an_acceptance_together_with_typing_takes_the_act_back() {
+    // What was typed before and behind it goes with it, as it does where one insertion is one step.
+    check(
+        "open def_f():\\n____\\nx
+         ask 1:4
+         offer a 1:4-1:4 return_a_+_b
+         type 1:4 ret
+         edit 1:7-1:7 urn_a_+_b
+         accept a
+         type 1:16 _+_c
+         edit 1:4-1:20
+         edit 1:4-1:4 return_a_+_b_+_c
+         edit 1:4-1:20
+         end",
+        expect![[r#"
+            offered 1 at 1:4-1:4 "return a + b"
+            accepted 1#1 Full Both Observed at 1:7-1:7 Some("urn a + b") of "urn a + b"
+            rejected 1#2 Undone of #1 Inferred text_as_before
+            accepted 1#3 Full Edit Inferred (redone 0.8) at 1:7-1:7 Some("urn a + b") of "urn a + b"
+            rejected 1#4 Undone of #3 Inferred text_as_before
+        "#]],
+    );
+}
+
+#[test]
+fn an_undo_in_several_steps_takes_the_act_back_with_the_last() {
+    check(
+        "open x:\\n
+         ask 1:0
+         offer a 1:0-1:0 one()\\ntwo()\\nthree()
+         edit 1:0-1:0 one()\\ntwo()\\nthree()
+         accept a
+         edit 2:5-3:7
+         edit 1:5-2:5
+         edit 1:0-1:5
+         edit 1:0-1:0 one()
+         edit 1:5-1:5 \\ntwo()\\nthree()
+         end",
+        expect![[r#"
+            offered 1 at 1:0-1:0 "one()\ntwo()\nthree()"
+            accepted 1#1 Full Both Observed at 1:0-1:0 Some("one()\ntwo()\nthree()") of "one()\ntwo()\nthree()"
+            rejected 1#2 Undone of #1 Inferred text_as_before
+            accepted 1#3 Full Edit Inferred (redone 0.8) at 1:0-1:0 Some("one()\ntwo()\nthree()") of "one()\ntwo()\nthree()"
+        "#]],
+    );
+}
+
+#[test]
+fn an_undo_of_several_words_at_once_takes_each_act_back() {
+    check(
+        &offered(
+            "edit 1:4-1:4 return_\n part a\n edit 1:11-1:11 a_\n part a\n edit 1:4-1:13\n edit 1:4-1:4 return_a_\n end",
+        ),
+        expect![[r#"
+            offered 1 at 1:0-1:4 "    return a + b"
+            accepted 1#1 Partial Both Observed at 1:4-1:4 Some("return ") of "return a + b"
+            accepted 1#2 Partial Both Observed at 1:11-1:11 Some("a ") of "a + b"
+            rejected 1#3 Undone of #2 Inferred text_as_before
+            rejected 1#4 Undone of #1 Inferred text_as_before
+            accepted 1#5 Full Edit Inferred (redone 0.8) at 1:4-1:4 Some("return ") of "return "
+            accepted 1#6 Full Edit Inferred (redone 0.8) at 1:11-1:11 Some("a ") of "a "
+        "#]],
+    );
+}
+
+#[test]
+fn an_undo_before_the_message_together_with_typing_still_follows_its_act() {
+    check(
+        &offered("edit 1:4-1:4 return_a_+_b\n type 1:16 ;\n edit 1:4-1:17\n wait 3000\n end"),
+        expect![[r#"
+        offered 1 at 1:0-1:4 "    return a + b"
+        accepted 1#1 Full Edit Inferred (edit_equals_live_suggestion 0.8) at 1:4-1:4 Some("return a + b") of "return a + b"
+        rejected 1#2 Undone of #1 Inferred text_as_before
+    "#]],
+    );
+}
+
+#[test]
+fn deleting_what_was_taken_key_by_key_is_no_undo() {
+    check(
+        "open x\n ask 0:1\n offer a 0:1-0:1 .ab\n edit 0:1-0:1 .ab\n accept a\n edit 0:3-0:4\n edit 0:2-0:3\n edit 0:1-0:2\n end",
+        expect![[r#"
+            offered 1 at 0:1-0:1 ".ab"
+            accepted 1#1 Full Both Observed at 0:1-0:1 Some(".ab") of ".ab"
+        "#]],
+    );
+}
+
+#[test]
+fn line_by_line_acceptance_is_one_act_a_line() {
+    check(
+        "open x:\\n
+         ask 1:0
+         offer a 1:0-1:0 one()\\ntwo()\\nthree()
+         edit 1:0-1:0 one()\\n
+         part a
+         edit 2:0-2:0 two()\\n
+         part a
+         edit 3:0-3:0 three()
+         accept a
+         end",
+        expect![[r#"
+            offered 1 at 1:0-1:0 "one()\ntwo()\nthree()"
+            accepted 1#1 Partial Both Observed at 1:0-1:0 Some("one()\n") of "one()\ntwo()\nthree()"
+            accepted 1#2 Partial Both Observed at 2:0-2:0 Some("two()\n") of "two()\nthree()"
+            accepted 1#3 Full Both Observed at 3:0-3:0 Some("three()") of "three()"
+        "#]],
+    );
+}
+
+#[test]
+fn a_snippet_is_taken_with_its_placeholders_filled_or_empty() {
+    for entered in ["f(x,_y)", "f()"] {
+        let script = format!(
+            "open _\n ask 0:1\n snippet a 0:1-0:1 f(x,_y) f(${{1:x}},_${{2:y}})\n edit 0:1-0:1 {entered}\n accept a\n end"
+        );
+        let extents: Vec<_> = acts(&script).iter().map(|act| (act.extent, act.gesture)).collect();
+        let extent = if entered == "f()" { Extent::Partial } else { Extent::Full };
+        assert_eq!(extents, [(extent, Gesture::Both)], "{entered}");
+    }
+}
+
+#[test]
+fn a_next_edit_elsewhere_in_the_file_is_found_after_the_text_before_it_grew() {
+    check(
+        "open import_a\\n\\ndef_f():\\n____return_a.x\\n
+         ask 0:8
+         next e 3:11-3:14 b.x
+         edit 0:8-0:8 \\nimport_b
+         edit 4:11-4:14 b.x
+         accept e
+         end",
+        expect![[r#"
+            offered 1 at 3:11-3:14 "b.x"
+            accepted 1#1 Full Both Observed at 4:11-4:14 Some("b.x") of "b.x"
         "#]],
     );
 }
@@ -850,6 +998,7 @@ mod properties {
                             prop_assert_eq!(r.act, *act + 1);
                             (*act, *over) = (r.act, true);
                         }
+                        Outcome::Evidenced { key, act, .. } => prop_assert!(act <= acts[&key].0, "told before"),
                         Outcome::Forgotten { .. } | Outcome::Degraded { .. } => {}
                     }
                 }

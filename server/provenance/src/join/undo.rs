@@ -1,7 +1,8 @@
 //! Acts that are taken back, and brought again.
 //!
-//! An editor's undo shows as the inverse of an edit. Only the exact inverse counts, at the exact
-//! place; a redo comes right after its undo, before any other text at the place.
+//! An editor's undo shows as the inverse of an edit, and a redo as the edit again, right after its undo,
+//! before any other text at the place. What is undone together with typing, or in several steps, is the
+//! inverse of nothing: there the whole text shows it, which is as it was once (see `history.rs`).
 
 use countersign_event::Timestamp;
 use countersign_event::facts::{How, Range};
@@ -14,15 +15,21 @@ use crate::text::Text;
 /// So many acts of a document can be taken back by an undo.
 const MAX_UNDOABLE: usize = 32;
 
-/// An act whose text stands untouched in the document, or was just taken back.
+/// An act whose text entered the document, or was taken back.
 #[derive(Clone, Debug)]
 pub(super) struct Done {
     pub(super) key: u64,
     pub(super) act: u32,
+    /// The last edit of the session by which it entered.
+    pub(super) edit: u64,
     pub(super) start: usize,
+    /// What it replaced, in the document as it was then.
+    pub(super) range: Range,
     pub(super) inserted: String,
     pub(super) removed: String,
     pub(super) undone: bool,
+    /// Its text was edited since: its place is no longer known.
+    pub(super) touched: bool,
 }
 
 /// The edits of one change seen as one replacement.
@@ -81,7 +88,7 @@ impl Joiner {
         {
             done.undone = !done.undone;
             let done = done.clone();
-            let act = self.tell_taken_back(now, &done, whole.range);
+            let act = self.tell_taken_back(now, &done, whole.range, "inverse_edit");
             self.shift_undoable(uri, steps, Some((done.key, act)));
             self.follow_regions(uri, steps);
             return true;
@@ -92,9 +99,9 @@ impl Joiner {
 
     fn shift_undoable(&mut self, uri: &str, steps: &[Step], except: Option<(u64, u32)>) {
         let Some(document) = self.documents.get_mut(uri) else { return };
-        document.undoable.retain_mut(|done| {
-            Some((done.key, done.act)) == except || steps.iter().all(|step| done.shift(&step.entry))
-        });
+        for done in document.undoable.iter_mut().filter(|done| Some((done.key, done.act)) != except) {
+            done.touched = done.touched || !steps.iter().all(|step| done.shift(&step.entry));
+        }
     }
 
     /// Remembers an act that an undo could take back.
@@ -107,7 +114,7 @@ impl Joiner {
     }
 
     /// Tells it, and returns the act that can be taken back or brought again from now on.
-    fn tell_taken_back(&mut self, now: Timestamp, done: &Done, range: Range) -> u32 {
+    pub(super) fn tell_taken_back(&mut self, now: Timestamp, done: &Done, range: Range, rule: &'static str) -> u32 {
         let Some(suggestion) = self.suggestions.get_mut(&done.key) else { return done.act };
         suggestion.acts += 1;
         suggestion.over = true;
@@ -120,7 +127,7 @@ impl Joiner {
                 reason: RejectReason::Undone,
                 undoes: Some(done.act),
                 how: How::Inferred,
-                rule: Some("inverse_edit"),
+                rule: Some(rule),
             }));
             return done.act;
         }
@@ -151,6 +158,9 @@ impl Joiner {
 impl Done {
     /// Says whether an edit takes this act back; for one that was taken back, whether it brings it again.
     fn is_inverse(&self, before: &Text, entry: &Entry, removed: &str) -> bool {
+        if self.touched {
+            return false;
+        }
         let (gone, come) = if self.undone { (&self.removed, &self.inserted) } else { (&self.inserted, &self.removed) };
         if entry.start == self.start {
             return removed == gone && entry.inserted == *come;

@@ -10,7 +10,8 @@ use countersign_event::{Timestamp, digest};
 
 use super::stroke::{Stroke, is_insertion};
 use super::{Acceptance, BulkInsertion, EXPLAINED_WITHIN_MS, Effect, HELD_MS, Measurement, Snapshot, follow};
-use crate::carry::{Known, carry};
+use crate::attribution::Attribution;
+use crate::carry::{Known, Tier, carry};
 use crate::human;
 use crate::spans::{ContributionId, Origin, Spans};
 use crate::text::{Change, ChangeError, Edit, Encoding, Text};
@@ -81,13 +82,16 @@ impl Document {
             let (text, spans) = document.lost.unwrap_or((document.text, document.spans));
             Snapshot { text: text.to_string(), spans }
         });
-        let known: Vec<Known<'_>> =
-            earlier.iter().chain(known).map(|known| Known { text: &known.text, spans: &known.spans }).collect();
+        let known: Vec<(&str, Attribution)> = earlier
+            .iter()
+            .chain(known)
+            .map(|known| (&known.text[..], Attribution::of_origins(&known.text, known.spans.clone())))
+            .collect();
         let mut document = Document {
             language,
             version,
             text: Text::new(text),
-            spans: carry(&known, text),
+            spans: carried(&known, text),
             lost: None,
             strokes: VecDeque::new(),
             removed: VecDeque::new(),
@@ -137,7 +141,9 @@ impl Document {
             }
         }
         if let Some((known, spans)) = self.lost.take() {
-            self.spans = carry(&[Known { text: &known.to_string(), spans: &spans }], &text.to_string());
+            let known = known.to_string();
+            let attribution = Attribution::of_origins(&known, spans);
+            self.spans = carried(&[(&known, attribution)], &text.to_string());
         }
         self.text = text;
         self.is_saved = false;
@@ -242,7 +248,7 @@ impl Document {
         let rest = &self.strokes[stroke];
         let mut came = rest.rest();
         let texts: Vec<String> = came.iter().map(|range| rest.after.slice(range.clone())).collect();
-        if rest.origin == Origin::Human || human::origin_of(texts.iter().map(String::as_str), false) != Origin::Human {
+        if rest.origin == Origin::TYPED || human::origin_of(texts.iter().map(String::as_str), false) != Origin::TYPED {
             return;
         }
         self.edits_after(stroke).into_iter().for_each(|edit| follow::survivors(&mut came, edit));
@@ -252,7 +258,7 @@ impl Document {
             .filter(|(_, origin)| **origin == Origin::Unknown)
             .map(|(range, _)| range)
             .collect();
-        unknown.into_iter().for_each(|range| self.spans.set(range, &Origin::Human));
+        unknown.into_iter().for_each(|range| self.spans.set(range, &Origin::TYPED));
     }
 
     /// Finds an insertion that the editor sent as the act describes it.
@@ -499,7 +505,7 @@ impl Document {
             .collect();
         let texts: Vec<String> = unknown.iter().map(|range| self.text.slice(range.clone())).collect();
         let is_blank = texts.iter().all(|text| text.trim().is_empty());
-        if is_blank || human::origin_of(texts.iter().map(String::as_str), false) == Origin::Human {
+        if is_blank || human::origin_of(texts.iter().map(String::as_str), false) == Origin::TYPED {
             return None;
         }
         Some(BulkInsertion {
@@ -511,6 +517,19 @@ impl Document {
             entered: stroke.insertions.iter().map(|insertion| insertion.entered.clone()).collect(),
         })
     }
+}
+
+/// Carries the origins of a text that changed unobserved.
+fn carried(known: &[(&str, Attribution)], text: &str) -> Spans {
+    let known: Vec<Known<'_>> = known
+        .iter()
+        .enumerate()
+        .map(|(at, (text, attribution))| {
+            let tier = if at == 0 { Tier::Strong } else { Tier::Stored };
+            Known { text, attribution, tier }
+        })
+        .collect();
+    carry(&known, text, &Origin::Unknown, None).origins
 }
 
 /// Where the insertion of an act came in.

@@ -67,7 +67,7 @@ impl Stroke {
             steps: Vec::new(),
             fresh: Vec::new(),
             insertions: Vec::new(),
-            origin: Origin::Human,
+            origin: Origin::TYPED,
             is_explained: false,
             is_reported: false,
         };

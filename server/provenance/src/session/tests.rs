@@ -589,7 +589,7 @@ fn opening_resets_the_version_and_finds_the_writers_again() {
         "#]],
     );
     let mut stage = Stage::new();
-    let mut spans = Spans::new(10, Origin::Human);
+    let mut spans = Spans::new(10, Origin::TYPED);
     spans.push(9, Origin::Ai(ContributionId::new("c1")));
     stage.known = vec![Snapshot { text: "fn a() {}\nfn b() {}".to_owned(), spans }];
     check_on(

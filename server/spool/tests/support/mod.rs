@@ -26,7 +26,7 @@ pub fn event(n: u64) -> Append {
             by: None,
         }),
     };
-    Append { event: event.to_bytes(), class: Class::Normal, contents: Vec::new() }
+    Append { event: event.to_bytes(), class: Class::Normal, contents: Vec::new(), if_told: None }
 }
 
 pub fn with_class(append: Append, class: Class) -> Append {
@@ -46,7 +46,7 @@ pub fn event_with_content(n: u64, text: &str) -> Append {
         .replace("trail.gap.v1", "test.texted.v1")
         .replace("\"reason\":\"test\"", &format!("\"content\":{{\"output\":{slot}}}"));
     let event = countersign_event::EventBytes::parse(json.as_bytes()).unwrap();
-    Append { event, class: Class::Full, contents: vec![content] }
+    Append { event, class: Class::Full, contents: vec![content], if_told: None }
 }
 
 /// Runs SQL on the file behind the crate's back.

@@ -49,6 +49,10 @@ fn one(told: &Value, paint: Paint) -> String {
     line("tool", fact(&told["path"], &["tool", "version", "kind", "trust"]));
     line("person", fact(&told["person"], &["id", "via"]));
     line("prompt", with_text(fact(&told["prompt"], &["turns", "class"]), &told["content"]["prompt"]));
+    for turn in told["prompt"]["conversation"].as_array().into_iter().flatten() {
+        line(&format!("turn {}", turn["turn"]), with_text("asked".to_owned(), &turn["prompt"]));
+        line("", with_text("answered".to_owned(), &turn["output"]));
+    }
     line("output", with_text(output(&told["output"]), &told["content"]["output"]));
     for act in told["acts"].as_array().into_iter().flatten() {
         let by = act["gesture"].as_str().map(|gesture| match gesture {

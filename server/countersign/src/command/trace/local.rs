@@ -6,15 +6,16 @@ use std::path::Path;
 use countersign_collector::answer::contribution::{tell as tell_one, touches};
 use countersign_event::digest::text_id;
 use countersign_event::{EventBytes, Timestamp};
-use countersign_provenance::carry::{Known, carry};
+use countersign_provenance::attribution::Attribution;
+use countersign_provenance::carry::{Known, Tier, carry};
 use countersign_provenance::lines::lines;
-use countersign_provenance::spans::{Origin, Spans};
+use countersign_provenance::spans::Origin;
 use countersign_provenance::text::Text;
 use countersign_spool::{ContentState, Reader, Snapshot, SpoolError};
 use serde_json::{Value, json};
 
 use super::place::Asked;
-use super::{Answer, ranges};
+use super::{Answer, conversation, ranges};
 use crate::error::Failure;
 
 /// Types that speak of a contribution without having it as their subject.
@@ -43,10 +44,15 @@ pub(super) struct Found {
 }
 
 impl Resolved {
+    /// A contribution that was asked for by its id, wherever it stands.
+    pub(super) fn one(id: String) -> Resolved {
+        Resolved { contributions: vec![Found { id, lines: Vec::new(), share: 0.0 }], ..Resolved::default() }
+    }
+
     /// Adds to a told contribution where it stands now.
     pub(super) fn add_lines(&self, told: &mut Value) {
         let found = self.contributions.iter().find(|found| told["contribution"] == found.id.as_str());
-        if let Some(found) = found {
+        if let Some(found) = found.filter(|found| !found.lines.is_empty()) {
             told["lines"] = ranges(&found.lines);
             told["share"] = json!(found.share);
         }
@@ -71,34 +77,41 @@ pub(super) fn resolve(state: &Path, asked: &Asked) -> Result<Option<Resolved>, F
     let (Some(reader), Some(text)) = (open(state)?, asked.text()?) else { return Ok(None) };
     let latest = reader.latest_snapshot(&asked.snapshot_path())?;
     let same = reader.snapshot_by_text(&text_id(text.as_bytes()))?;
-    let known: Vec<(String, Spans)> = [&latest, &same].into_iter().flatten().filter_map(spans).collect();
+    let known: Vec<(String, Attribution)> = [&latest, &same].into_iter().flatten().filter_map(attribution).collect();
     let Some(newest) = latest.as_ref().or(same.as_ref()).map(|snapshot| snapshot.time) else { return Ok(None) };
-    let known: Vec<Known<'_>> = known.iter().map(|(text, spans)| Known { text, spans }).collect();
-    let spans = carry(&known, &text);
-    let mut resolved = by_line(&text, &spans, asked)?;
+    let known: Vec<Known<'_>> = known
+        .iter()
+        .enumerate()
+        .map(|(at, (text, attribution))| {
+            let tier = if at == 0 { Tier::Strong } else { Tier::Stored };
+            Known { text, attribution, tier }
+        })
+        .collect();
+    let carried = carry(&known, &text, &Origin::Unknown, None);
+    let mut resolved = by_line(&text, &carried, asked)?;
     resolved.missing.extend(newer_acts(&reader, asked, newest)?);
     resolved.missing.extend(losses(&reader)?);
     Ok(Some(resolved))
 }
 
-fn spans(snapshot: &Snapshot) -> Option<(String, Spans)> {
-    let spans = Spans::from_json(&snapshot.spans_json, snapshot.text.len()).ok()?;
-    Some((snapshot.text.clone(), spans))
+fn attribution(snapshot: &Snapshot) -> Option<(String, Attribution)> {
+    let attribution = Attribution::from_json(&snapshot.spans_json, &snapshot.text).ok()?;
+    Some((snapshot.text.clone(), attribution))
 }
 
-fn by_line(text: &str, spans: &Spans, asked: &Asked) -> Result<Resolved, Failure> {
+fn by_line(text: &str, attribution: &Attribution, asked: &Asked) -> Result<Resolved, Failure> {
     let range = match &asked.lines {
         None => 0..usize::MAX,
         Some(lines) => *lines.start() as usize - 1..*lines.end() as usize,
     };
-    let found = lines(&Text::new(text), spans, range);
+    let found = lines(&Text::new(text), attribution, range);
     if found.is_empty() && asked.lines.is_some() {
         return Err(Failure::usage(format!("{} has no such lines", asked.file.display())));
     }
     let mut resolved = Resolved::default();
     let mut by_id: BTreeMap<String, usize> = BTreeMap::new();
-    for line in found {
-        let number = line.line + 1;
+    for (number, line) in found {
+        let number = number + 1;
         let mut ai = false;
         for (origin, share) in &line.shares {
             let Origin::Ai(id) = origin else { continue };
@@ -112,7 +125,7 @@ fn by_line(text: &str, spans: &Spans, asked: &Asked) -> Result<Resolved, Failure
             found.share = found.share.max(*share);
         }
         match line.last_writer {
-            Origin::Human if !ai => resolved.human.push(number),
+            Origin::Human(_) if !ai => resolved.human.push(number),
             Origin::Unknown if !ai => resolved.unknown.push(number),
             _ => {}
         }
@@ -226,17 +239,24 @@ fn tell_id(reader: &Reader, about: &[EventBytes], id: &str) -> Result<Option<Val
     events.extend(about.iter().filter(|bytes| bytes.as_str().contains(&quoted)).cloned());
     let Some(mut told) = tell_one(id, &events) else { return Ok(None) };
     for slot in told["content"].as_object_mut().into_iter().flat_map(|slots| slots.values_mut()) {
-        let Some(kept) = slot["kept"].as_str().map(str::to_owned) else { continue };
-        let state = match reader.content(&kept)? {
-            ContentState::Ok { text, .. } => {
-                slot["text"] = text.into();
-                "ok"
-            }
-            ContentState::Shed => "shed",
-            ContentState::Erased => "erased",
-            ContentState::Missing => "missing",
-        };
-        slot["state"] = state.into();
+        open_text(reader, slot)?;
     }
+    conversation::add(reader, &mut told)?;
     Ok(Some(told))
+}
+
+/// Adds to a slot of a kept text the text, or what became of it.
+pub(super) fn open_text(reader: &Reader, slot: &mut Value) -> Result<(), Failure> {
+    let Some(kept) = slot["kept"].as_str().map(str::to_owned) else { return Ok(()) };
+    let state = match reader.content(&kept)? {
+        ContentState::Ok { text, .. } => {
+            slot["text"] = text.into();
+            "ok"
+        }
+        ContentState::Shed => "shed",
+        ContentState::Erased => "erased",
+        ContentState::Missing => "missing",
+    };
+    slot["state"] = state.into();
+    Ok(())
 }

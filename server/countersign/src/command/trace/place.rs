@@ -39,6 +39,12 @@ impl Asked {
         })
     }
 
+    /// Returns the contribution, where one was named and no file.
+    pub(super) fn contribution(&self) -> Option<String> {
+        let id = uuid::Uuid::try_parse(&self.shown).ok()?;
+        (!self.file.exists()).then(|| id.to_string())
+    }
+
     /// Reads the text of the file, now or in the revision. `None` where there is no such file.
     ///
     /// Errors: it is not UTF-8, or can't be read.

@@ -82,7 +82,7 @@ impl Actor {
         let (text, spans) = (session.text(uri)?, session.spans(uri)?);
         let span = |(range, origin): (std::ops::Range<usize>, &Origin)| {
             let (origin, contribution) = match origin {
-                Origin::Human => ("human", None),
+                Origin::Human(_) => ("human", None),
                 Origin::Unknown => ("unknown", None),
                 Origin::Ai(contribution) => ("ai", Some(contribution.as_str().to_owned())),
             };

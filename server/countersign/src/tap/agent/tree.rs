@@ -5,15 +5,14 @@
 //! HEAD. A file that was written before the call began is not the call's.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::mpsc;
 use std::time::Duration;
 
 use countersign_event::Timestamp;
 
 use super::file::{File, Seen};
+use crate::bounded::{Deadline, git};
+use crate::worktree::{Standing, Untracked};
 
 /// So long git may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -64,8 +63,7 @@ impl Tree {
 
     /// Reads HEAD and the files that differ from it, and forgets what was known of them.
     fn read(&mut self) -> Result<Vec<(String, Seen)>, CutShort> {
-        let names = self.status()?;
-        let head = self.head()?;
+        let Standing { head, changed: names } = self.standing()?;
         if head != self.head {
             self.clean.clear();
         }
@@ -92,6 +90,20 @@ impl Tree {
         }
     }
 
+    /// HEAD's commit at the last look.
+    pub(super) fn base(&self) -> Option<&str> {
+        self.head.as_deref()
+    }
+
+    /// Says whether a file differs from HEAD. Cost: git is asked about files that a call may have turned back.
+    pub(super) fn is_dirty(&mut self) -> bool {
+        let names: Vec<String> = self.dirty.keys().cloned().collect();
+        names.iter().any(|name| {
+            let now = self.dirty.get(name).cloned().flatten();
+            now.is_none() || now != self.in_head(name)
+        })
+    }
+
     /// Notes what a call made of a file, so that it is no other call's.
     pub(super) fn note(&mut self, name: &str, file: File) {
         self.dirty.insert(name.to_owned(), Some(file));
@@ -113,7 +125,7 @@ impl Tree {
         if let (Some(old), Some(new)) = (&before.head, &self.head)
             && old != new
         {
-            let moved = git(&self.root, &["diff", "--name-only", "--no-renames", "-z", old, new])?;
+            let moved = ask(&self.root, &["diff", "--name-only", "--no-renames", "-z", old, new])?;
             names.extend(split(&moved));
         }
         let mut changed = Vec::new();
@@ -130,16 +142,12 @@ impl Tree {
         Ok(changed)
     }
 
-    fn head(&self) -> Result<Option<String>, CutShort> {
-        let answer = git(&self.root, &["rev-parse", "--verify", "--quiet", "HEAD"])?;
-        let text = String::from_utf8_lossy(&answer).trim().to_owned();
-        Ok((!text.is_empty()).then_some(text))
-    }
-
-    fn status(&self) -> Result<Vec<String>, CutShort> {
-        let listing = git(&self.root, &["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"])?;
-        let names: Vec<String> = split(&listing).filter_map(|entry| entry.get(3..).map(str::to_owned)).collect();
-        if names.len() > MAX_DIRTY { Err(CutShort) } else { Ok(names) }
+    fn standing(&self) -> Result<Standing, CutShort> {
+        if !self.root.join(".git").exists() {
+            return Ok(Standing::default());
+        }
+        let standing = Standing::of(&self.root, Untracked::All, Deadline::after(PATIENCE)).ok_or(CutShort)?;
+        if standing.changed.len() > MAX_DIRTY { Err(CutShort) } else { Ok(standing) }
     }
 
     fn in_head(&mut self, name: &str) -> Option<File> {
@@ -149,11 +157,11 @@ impl Tree {
         let Some(head) = &self.head else { return Some(File::Absent) };
         let object = format!("{head}:{name}");
         // A name that is not there is no failure of git's, but no answer of its either.
-        let listed = git(&self.root, &["ls-tree", "-z", "--name-only", head, "--", name]).ok()?;
+        let listed = ask(&self.root, &["ls-tree", "-z", "--name-only", head, "--", name]).ok()?;
         let file = if listed.is_empty() {
             File::Absent
         } else {
-            File::of(git(&self.root, &["cat-file", "--filters", &object]).ok()?)
+            File::of(ask(&self.root, &["cat-file", "--filters", &object]).ok()?)
         };
         if self.clean.len() < MAX_DIRTY {
             self.clean.insert(name.to_owned(), file.clone());
@@ -169,41 +177,14 @@ fn split(listing: &[u8]) -> impl Iterator<Item = String> {
         .map(|part| String::from_utf8_lossy(part).into_owned())
 }
 
-/// Asks git, which may answer nothing, but not take long.
-fn git(root: &Path, args: &[&str]) -> Result<Vec<u8>, CutShort> {
-    let child = Command::new("git")
-        .arg("-C")
-        .arg(root)
-        .args(args)
-        .env("GIT_OPTIONAL_LOCKS", "0")
-        .env_remove("GIT_DIR")
-        .env_remove("GIT_WORK_TREE")
-        .env_remove("GIT_INDEX_FILE")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn();
-    let mut child = child.map_err(|_| CutShort)?;
-    let mut stdout = child.stdout.take().ok_or(CutShort)?;
-    let (done, answer) = mpsc::channel();
-    let read = move || {
-        let mut all = Vec::new();
-        let read = stdout.read_to_end(&mut all).map(|_| all);
-        // Nobody waits any more if it came too late.
-        let _ = done.send(read);
-    };
-    let reader = std::thread::Builder::new().name("git".to_owned()).spawn(read);
-    let answer = answer.recv_timeout(PATIENCE);
-    if answer.is_err() || reader.is_err() {
-        // It may have ended by itself.
-        let _ = child.kill();
-    }
-    let _ = child.wait();
-    answer.ok().and_then(Result::ok).ok_or(CutShort)
+fn ask(root: &Path, args: &[&str]) -> Result<Vec<u8>, CutShort> {
+    git(root, args, b"", Deadline::after(PATIENCE)).ok_or(CutShort)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     fn run(dir: &Path, args: &[&str]) {

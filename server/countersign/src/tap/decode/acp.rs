@@ -12,10 +12,15 @@ use serde_json::Value;
 
 use super::agents::{
     Act, Call, Change, Ending, Given, Kind, Message, Open, Requested, Session, by_person, list, name, names, program,
-    prompt_of, session, text,
+    prompt_of, resources_in, session, status, text,
 };
 use super::diff::{self, Piece};
 use super::{Direction, Program, Seen};
+
+/// Tools of agents that read a resource of an MCP server.
+const RESOURCE_READERS: &[&str] = &["ReadMcpResourceTool", "read_mcp_resource"];
+/// So much of a terminal's output is kept; more is no content.
+const TERMINAL_MAX: usize = 1 << 20;
 
 /// Reads both directions of one stream.
 #[derive(Debug, Default)]
@@ -38,6 +43,8 @@ enum Request {
     Permission { session: String, call: String, kinds: HashMap<String, String> },
     Write { session: String, path: String, content: String },
     Read { session: String, path: String },
+    Terminal { session: String, command: String },
+    TerminalState { session: String, terminal: String },
 }
 
 impl Decoder {
@@ -68,6 +75,10 @@ impl Decoder {
                 if let (Some(id), Some(path)) = (text(&params, "sessionId"), text(&params, "path")) {
                     self.open.ask(message, Request::Read { session: id.to_owned(), path: path.to_owned() });
                 }
+                Vec::new()
+            }
+            ("terminal/create" | "terminal/output" | "terminal/wait_for_exit", Direction::ToEditor) => {
+                self.terminal(method, message);
                 Vec::new()
             }
             _ if method.starts_with("nes/") => return Some(vec![Seen::NotFollowed("next_edit")]),
@@ -190,6 +201,20 @@ impl Decoder {
                     Vec::new()
                 }
             }
+            Request::Terminal { session: id, command } => {
+                if let Some(terminal) = text(&message.result(), "terminalId") {
+                    session(&mut self.sessions, &id).terminal(terminal).command = Some(command);
+                }
+                Vec::new()
+            }
+            Request::TerminalState { session: id, terminal } => {
+                let result = message.result();
+                let terminal = session(&mut self.sessions, &id).terminal(&terminal);
+                terminal.output = text(&result, "output").map(str::to_owned).or(terminal.output.take());
+                let code = status(&result, "exitCode").or_else(|| status(&result["exitStatus"], "exitCode"));
+                terminal.exit_status = code.or(terminal.exit_status);
+                Vec::new()
+            }
             Request::Read { session: id, path } => {
                 let text = text(&message.result(), "content").map(str::to_owned);
                 let session = session(&mut self.sessions, &id);
@@ -204,6 +229,21 @@ impl Decoder {
             }
         };
         acts.into_iter().map(Seen::Agent).collect()
+    }
+
+    fn terminal(&mut self, method: &str, message: &Message<'_>) {
+        let params = message.params();
+        let Some(session) = text(&params, "sessionId").map(str::to_owned) else { return };
+        let request = match (method, text(&params, "command"), text(&params, "terminalId")) {
+            ("terminal/create", Some(command), _) => {
+                let arguments = list(&params, "args").iter().filter_map(Value::as_str);
+                let words: Vec<&str> = std::iter::once(command).chain(arguments).collect();
+                Request::Terminal { session, command: command_line(&words) }
+            }
+            (_, _, Some(terminal)) => Request::TerminalState { session, terminal: terminal.to_owned() },
+            _ => return,
+        };
+        self.open.ask(message, request);
     }
 
     fn update(&mut self, params: &Value) -> Vec<Act> {
@@ -248,6 +288,7 @@ impl Decoder {
         let session = session(&mut self.sessions, id);
         let Some(call) = session.call(call_id, &mut self.last) else { return Vec::new() };
         call.read(update, call_id, true);
+        session.read_terminal(&update["_meta"]);
         let touches = session.touches(call_id);
         let ending = match text(update, "status") {
             Some("completed") => Some(Ending::Done),
@@ -383,7 +424,40 @@ fn requested(model: &str, agent: Option<&Program>) -> Requested {
     }
 }
 
+/// Writes a command and its arguments as a shell would take them.
+fn command_line(words: &[&str]) -> String {
+    match words {
+        // What a shell runs says more than that it is a shell.
+        [_, flag, script] if flag.starts_with('-') && flag.ends_with('c') => (*script).to_owned(),
+        [script] => (*script).to_owned(),
+        words => {
+            let quoted = words.iter().map(|word| {
+                match word.chars().all(|c| !c.is_whitespace() && !"'\"\\|&;<>()$`#".contains(c)) {
+                    true if !word.is_empty() => (*word).to_owned(),
+                    _ => format!("'{}'", word.replace('\'', "'\\''")),
+                }
+            });
+            quoted.collect::<Vec<_>>().join(" ")
+        }
+    }
+}
+
 impl Session {
+    /// Some agents run commands themselves and show them as terminals all the same.
+    fn read_terminal(&mut self, meta: &Value) {
+        let (exit, output) = (&meta["terminal_exit"], &meta["terminal_output"]);
+        if let Some(id) = text(exit, "terminal_id") {
+            self.terminal(id).exit_status = status(exit, "exit_code");
+        }
+        if let Some(id) = text(output, "terminal_id") {
+            let terminal = self.terminal(id);
+            let all = terminal.output.get_or_insert_default();
+            if all.len() < TERMINAL_MAX {
+                all.push_str(text(output, "data").unwrap_or_default());
+            }
+        }
+    }
+
     /// Reads the model and the mode from wherever this agent says them.
     fn read_settings(&mut self, value: &Value, agent: Option<&Program>) {
         for option in list(value, "configOptions") {
@@ -430,6 +504,16 @@ impl Call {
         if has_arguments && (is_own_word || self.arguments.is_none()) {
             self.arguments = Some(arguments.to_string());
         }
+        if text(update, "kind") == Some("execute") || self.command.is_some() {
+            let words: Vec<&str> = list(arguments, "command").iter().filter_map(Value::as_str).collect();
+            let words = if words.is_empty() { text(arguments, "command").into_iter().collect() } else { words };
+            self.command = (!words.is_empty()).then(|| command_line(&words)).or(self.command.take());
+        }
+        for content in list(update, "content").iter().filter(|content| text(content, "type") == Some("terminal")) {
+            if let Some(id) = text(content, "terminalId").filter(|id| !self.terminals.iter().any(|own| own == id)) {
+                self.terminals.push(id.to_owned());
+            }
+        }
         let known = name(meta, "toolName")
             .or_else(|| name(&update["_meta"], "toolName"))
             .or_else(|| self.tool_name.take())
@@ -437,6 +521,10 @@ impl Call {
             .or_else(|| of_arguments(arguments).filter(|_| is_own_word))
             .or_else(|| name(update, "title").filter(|title| is_name(title)));
         self.tool_name = known;
+        let reads_resource = self.tool_name.as_deref().is_some_and(|tool| RESOURCE_READERS.contains(&tool));
+        if let Some(uri) = text(arguments, "uri").filter(|_| reads_resource) {
+            self.gives(Given { name: uri.to_owned(), text: None });
+        }
         if let Some(places) = update["locations"].as_array() {
             for path in places.iter().filter_map(|place| text(place, "path")).map(super::agents::path_of) {
                 if !self.places.contains(&path) {
@@ -497,6 +585,25 @@ impl Call {
             }
         };
         self.answer = answer.or(self.answer.take());
+        // What a command ended with stands in one of these places, or nowhere.
+        let output = &update["rawOutput"];
+        let told = status(output, "exit_code").or_else(|| status(output, "exitCode"));
+        let told = told.or_else(|| status(&output["metadata"], "exit"));
+        let told = told.or_else(|| {
+            let last = self.answer.as_deref()?.trim_end().lines().last()?;
+            last.strip_prefix("<exited with exit code ")?.strip_suffix('>')?.parse().ok()
+        });
+        let failed = || {
+            let code = self.answer.as_deref()?.strip_prefix("Exit code ")?;
+            code.lines().next()?.trim().parse().ok()
+        };
+        let told = told.or_else(|| failed().filter(|_| text(update, "status") == Some("failed")));
+        if self.command.is_some() {
+            self.exit_status = told.or(self.exit_status);
+        }
+        for given in resources_in(&inner(update)) {
+            self.gives(given);
+        }
     }
 
     fn gives(&mut self, given: Given) {
@@ -504,6 +611,11 @@ impl Call {
             self.given.push(given);
         }
     }
+}
+
+/// The content blocks of an update, without what is about the call itself.
+fn inner(update: &Value) -> Vec<Value> {
+    list(update, "content").iter().map(|content| content["content"].clone()).collect()
 }
 
 /// Reads one diff: two texts of one file, or from the second version on a patch of several.

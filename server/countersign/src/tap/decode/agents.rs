@@ -121,6 +121,10 @@ pub(crate) struct Called {
     pub(crate) answer: Option<String>,
     /// What the model thought before it.
     pub(crate) reasoning: Option<String>,
+    /// The command line it ran.
+    pub(crate) command: Option<String>,
+    /// The exit status of that.
+    pub(crate) exit_status: Option<i32>,
     /// The files it says it changed.
     pub(crate) changes: Vec<Change>,
     /// It may have changed anything.
@@ -296,6 +300,8 @@ pub(super) struct Session {
     pub(super) grants: Grants,
     /// What is replayed to the client has happened before and is nobody's act now.
     pub(super) is_replaying: bool,
+    /// Commands that the client runs for the agent, by the client's name of them.
+    pub(super) terminals: HashMap<String, Terminal>,
     thoughts: String,
     calls: Vec<Call>,
     /// Ids of calls that were told, oldest first.
@@ -311,6 +317,17 @@ pub(super) struct Grants {
     pub(super) others: Option<DecisionScope>,
     /// By the mode the session is in, for edits.
     pub(super) mode: Option<DecisionScope>,
+}
+
+/// A command that runs beside its call.
+#[derive(Debug, Default)]
+pub(super) struct Terminal {
+    /// The command line.
+    pub(super) command: Option<String>,
+    /// What it wrote.
+    pub(super) output: Option<String>,
+    /// Its exit status, once it has one.
+    pub(super) exit_status: Option<i32>,
 }
 
 /// A call under way.
@@ -336,6 +353,12 @@ pub(super) struct Call {
     pub(super) changes: Vec<Change>,
     /// A file's text as it was handed to the client to write, which no later message outdoes.
     pub(super) written: HashMap<String, String>,
+    /// The command line it runs.
+    pub(super) command: Option<String>,
+    /// The exit status of that.
+    pub(super) exit_status: Option<i32>,
+    /// Commands that the client runs for it.
+    pub(super) terminals: Vec<String>,
     reasoning: Option<String>,
 }
 
@@ -367,6 +390,14 @@ impl Session {
         let reasoning = (!thoughts.is_empty()).then_some(thoughts);
         self.calls.push(Call { number: *last, id: id.to_owned(), reasoning, ..Call::default() });
         self.calls.last_mut()
+    }
+
+    /// Returns a command that the client runs, noted now if it is new.
+    pub(super) fn terminal(&mut self, id: &str) -> &mut Terminal {
+        if self.terminals.len() >= MAX_OPEN && !self.terminals.contains_key(id) {
+            self.terminals.clear();
+        }
+        self.terminals.entry(id.to_owned()).or_default()
     }
 
     /// Keeps a thought for the call that follows.
@@ -424,6 +455,12 @@ impl Session {
         {
             self.told.0.remove(&oldest);
         }
+        let ran = call.terminals.iter().filter_map(|id| self.terminals.remove(id)).last();
+        if let Some(ran) = ran {
+            call.command = call.command.or(ran.command);
+            call.answer = ran.output.or(call.answer);
+            call.exit_status = call.exit_status.or(ran.exit_status);
+        }
         let decision = call.decision.take().or_else(|| self.grants.covers(call.kind, ending));
         let kind = call.kind.unwrap_or(Kind::Other);
         for (path, text) in call.written {
@@ -454,6 +491,8 @@ impl Session {
             arguments: call.arguments,
             answer: call.answer,
             reasoning: call.reasoning,
+            command: call.command,
+            exit_status: call.exit_status,
             reaches_all: kind == Kind::Other || (kind == Kind::Edit && call.changes.is_empty()),
             changes: if kind == Kind::Read { Vec::new() } else { call.changes },
             given: call.given,
@@ -576,6 +615,30 @@ fn short(name: &str) -> String {
 /// Returns the members of an array in a field.
 pub(super) fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
     value[field].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// Returns the text of an answer made of content blocks, else its JSON.
+pub(super) fn words_of(result: &Value) -> String {
+    let blocks = list(result, "content");
+    let texts: Vec<&str> = blocks.iter().filter_map(|block| text(block, "text")).collect();
+    if blocks.is_empty() || texts.len() < blocks.len() { result.to_string() } else { texts.join("\n") }
+}
+
+/// Returns the files and resources that stand in an answer's content blocks.
+pub(super) fn resources_in(blocks: &[Value]) -> Vec<Given> {
+    let resource = |block: &Value| {
+        let (name, text_read) = match text(block, "type") {
+            Some("resource") => (text(&block["resource"], "uri")?, text(&block["resource"], "text")),
+            _ => return None,
+        };
+        Some(Given { name: name.to_owned(), text: text_read.map(str::to_owned) })
+    };
+    blocks.iter().filter_map(resource).collect()
+}
+
+/// Returns the number in a field, as a process ends with it.
+pub(super) fn status(value: &Value, field: &str) -> Option<i32> {
+    value[field].as_i64().and_then(|code| i32::try_from(code).ok())
 }
 
 /// Returns the path that a `file:` URI or a path names.

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::agents::{
     Act, Change, Ending, Given, Kind, Message, Open, Requested, Session, by_person, list, name, names, program,
-    prompt_of, session, text,
+    prompt_of, session, status, text, words_of,
 };
 use super::{Direction, Program, Seen, Version, diff};
 
@@ -187,6 +187,11 @@ impl Decoder {
                 call.tool_name = Some("shell".to_owned());
                 call.arguments = text(item, "command").map(str::to_owned);
                 call.answer = text(item, "aggregatedOutput").map(str::to_owned);
+                call.command.clone_from(&call.arguments);
+                call.exit_status = status(item, "exitCode");
+                let reads = list(item, "commandActions").iter().filter(|action| text(action, "type") == Some("read"));
+                let given = reads.filter_map(|action| text(action, "path"));
+                call.given = given.map(|path| Given { name: path.to_owned(), text: None }).collect();
             }
             Some("imageView") => {
                 call.tool_name = Some("view_image".to_owned());
@@ -200,7 +205,12 @@ impl Decoder {
             _ => {
                 call.tool_name = name(item, "tool");
                 call.arguments = item.get("arguments").map(Value::to_string);
-                call.answer = item.get("result").filter(|result| !result.is_null()).map(Value::to_string);
+                let result = &item["result"];
+                call.answer = (!result.is_null()).then(|| words_of(result));
+                call.answer = call.answer.take().or_else(|| text(&item["error"], "message").map(str::to_owned));
+                if call.tool_name.as_deref() == Some("read_mcp_resource") {
+                    call.given = resource(&item["arguments"], call.answer.as_deref()).into_iter().collect();
+                }
             }
         }
         let was_asked = call.decision.is_some();
@@ -271,6 +281,13 @@ impl Decoder {
         }
         session.end(id, call_id, Ending::Rejected).into_iter().collect()
     }
+}
+
+/// The resource that a call reads, with its text where the answer has it as JSON.
+fn resource(arguments: &Value, answer: Option<&str>) -> Option<Given> {
+    let answer: Value = answer.and_then(|answer| serde_json::from_str(answer).ok()).unwrap_or_default();
+    let content = list(&answer, "contents").iter().find_map(|content| text(content, "text"));
+    Some(Given { name: text(arguments, "uri")?.to_owned(), text: content.map(str::to_owned) })
 }
 
 fn codex(version: &str) -> Program {

@@ -4,15 +4,13 @@
 //! its own affair, so every call may have changed anything; what the client calls it, in which session
 //! and for which model stands beside the arguments where a client says it at all.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::agents::{
-    Act, Called, Ending, Given, Message, Open, Requested, catalogue, list, name, names, program, text,
+    Act, Called, Ending, Given, Message, Open, Requested, catalogue, list, name, names, program, resources_in, text,
+    words_of,
 };
 use super::{Direction, Program, Seen};
-
-/// So much of an answer is looked at.
-const ANSWER_MAX: usize = 1 << 20;
 
 /// Reads both directions of one stream.
 #[derive(Debug, Default)]
@@ -178,20 +176,31 @@ impl Decoder {
                     true => Ending::Done,
                     false => Ending::Failed,
                 };
-                let texts: Vec<&str> = list(&result, "content").iter().filter_map(|part| text(part, "text")).collect();
-                let answer = texts.join("\n");
-                called.answer = (!answer.is_empty() && answer.len() <= ANSWER_MAX).then_some(answer);
+                called.answer = (!result.is_null()).then(|| words_of(&result));
+                called.given = resources_in(list(&result, "content"));
                 vec![Seen::Agent(Act::Called(called))]
             }
             Request::Read { uri } => {
                 let result = message.result();
-                let content = list(&result, "contents").iter().find_map(|content| text(content, "text"));
+                let read = list(&result, "contents").iter();
+                let given = read.map(|content| Given {
+                    name: text(content, "uri").unwrap_or(&uri).to_owned(),
+                    text: text(content, "text").map(str::to_owned),
+                });
+                let mut given: Vec<Given> = given.collect();
+                let texts: Vec<&str> = given.iter().filter_map(|given| given.text.as_deref()).collect();
+                let answer = (!texts.is_empty()).then(|| texts.join("\n"));
+                if given.is_empty() {
+                    given.push(Given { name: uri.clone(), text: None });
+                }
                 self.calls += 1;
                 let called = Called {
                     call: self.calls,
                     tool_name: "resources/read".to_owned(),
                     ending: if message.is_success() { Ending::Done } else { Ending::Failed },
-                    given: vec![Given { name: uri, text: content.map(str::to_owned) }],
+                    arguments: Some(json!({ "uri": uri }).to_string()),
+                    answer,
+                    given,
                     client: self.shown_by(),
                     ..Called::default()
                 };

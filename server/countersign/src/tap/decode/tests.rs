@@ -241,25 +241,46 @@ mod servers;
 mod shapes;
 
 mod splits {
+    use std::path::PathBuf;
+
+    use countersign_event::Timestamp;
+    use countersign_provenance::join::{Joiner, Outcome};
     use proptest::prelude::*;
 
     use super::*;
     use crate::tap::frame::{self, Frame};
 
-    const RECORDINGS: [&str; 3] = ["copilot-chat", "helix-gpt-completion-menu", "tabby-agent-jsonlines"];
+    type Run = (Direction, Vec<u8>);
+
+    /// Every recorded stream.
+    fn recordings() -> Vec<PathBuf> {
+        let fixtures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
+        let entries = |dir: PathBuf| std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+        let mut found: Vec<PathBuf> =
+            entries(fixtures.join("wire")).filter(|path| path.to_string_lossy().ends_with(".jsonl")).collect();
+        let sessions = entries(fixtures.join("agents")).flat_map(entries).filter(|path| path.is_dir());
+        for session in sessions {
+            found.extend(["acp.jsonl", "appserver.jsonl", "mcp.jsonl"].map(|name| session.join(name)));
+        }
+        found.retain(|path| path.is_file());
+        found.sort();
+        found
+    }
 
     /// The recording's bytes in order, one run for each change of the direction.
-    fn runs(name: &str) -> Vec<(Direction, Vec<u8>)> {
-        let path = format!("{}/../../tests/fixtures/wire/{name}.jsonl", env!("CARGO_MANIFEST_DIR"));
-        let mut runs: Vec<(Direction, Vec<u8>)> = Vec::new();
+    fn runs(path: &PathBuf) -> Vec<Run> {
+        let mut runs: Vec<Run> = Vec::new();
         for line in std::fs::read_to_string(path).unwrap().lines() {
             let line: Value = serde_json::from_str(line).unwrap();
             let direction = match line["dir"].as_str() {
-                Some("c2s") => Direction::ToServer,
-                Some("s2c") => Direction::ToEditor,
+                Some("c2s" | "client->agent" | "client->server") => Direction::ToServer,
+                Some("s2c" | "agent->client" | "server->client") => Direction::ToEditor,
                 _ => continue,
             };
-            let bytes = format!("{}{}", line["header"].as_str().unwrap(), line["body"].as_str().unwrap());
+            let bytes = match line["body"].as_str() {
+                Some(body) => format!("{}{body}", line["header"].as_str().unwrap()),
+                None => format!("{}\n", line["msg"]),
+            };
             match runs.last_mut() {
                 Some((last, run)) if *last == direction => run.extend(bytes.as_bytes()),
                 _ => runs.push((direction, bytes.into_bytes())),
@@ -268,37 +289,55 @@ mod splits {
         runs
     }
 
-    fn decode(runs: &[(Direction, Vec<u8>)], mut cut: impl FnMut(usize) -> usize) -> Vec<Seen> {
-        let mut decoder = Decoder::new();
+    /// What a session would tell, were each chunk read at the time of its run.
+    fn decode(runs: &[Run], mut cut: impl FnMut(usize) -> usize) -> (Vec<Seen>, Vec<Outcome>) {
+        let (mut decoder, mut joiner) = (Decoder::new(), Joiner::new());
         let mut frames = [frame::Decoder::new(), frame::Decoder::new()];
-        let mut all = Vec::new();
-        for (direction, bytes) in runs {
+        let (mut all, mut told) = (Vec::new(), Vec::new());
+        let mut hear = |now: usize, seen: Vec<Seen>| {
+            for seen in &seen {
+                if let Seen::Observed(observation) | Seen::Taken(_, observation) = seen {
+                    told.extend(joiner.handle(Timestamp::from_millis(now as i64 * 40), observation.clone()));
+                }
+            }
+            all.extend(seen);
+        };
+        for (now, (direction, bytes)) in runs.iter().enumerate() {
             let mut rest = bytes.as_slice();
             while !rest.is_empty() {
-                let (now, later) = rest.split_at(cut(rest.len()).clamp(1, rest.len()));
+                let (chunk, later) = rest.split_at(cut(rest.len()).clamp(1, rest.len()));
                 let frames = &mut frames[usize::from(*direction == Direction::ToEditor)];
-                frames.push(now);
+                frames.push(chunk);
                 while let Some(frame) = frames.next_frame() {
                     let Frame::Message(body) = frame else { panic!("{frame:?}") };
-                    all.extend(decoder.message(*direction, &body));
+                    hear(now, decoder.message(*direction, &body));
                 }
                 rest = later;
             }
         }
-        all.extend(decoder.end());
-        all
+        hear(runs.len(), decoder.end());
+        hear(runs.len(), vec![Seen::Observed(Observation::Ended)]);
+        (all, told)
+    }
+
+    #[test]
+    fn every_recorded_stream_is_among_them() {
+        let recordings = recordings();
+        assert!(recordings.len() >= 24, "{recordings:?}");
+        for path in &recordings {
+            assert!(decode(&runs(path), |rest| rest).0.len() > 2, "{path:?}");
+        }
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(32))]
+        #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn any_split_of_the_bytes_tells_the_same(
-            name in proptest::sample::select(&RECORDINGS[..]),
-            cuts in proptest::collection::vec(1usize..3000, 1..50),
+            path in proptest::sample::select(recordings()),
+            cuts in proptest::collection::vec(prop_oneof![1usize..12, 1usize..3000], 1..50),
         ) {
-            let runs = runs(name);
+            let runs = runs(&path);
             let whole = decode(&runs, |rest| rest);
-            prop_assert!(whole.len() > 5);
             let mut cuts = cuts.into_iter().cycle();
             prop_assert_eq!(decode(&runs, |_| cuts.next().unwrap()), whole);
         }

@@ -68,6 +68,7 @@ proptest! {
                         prop_assert_eq!(r.act, *act + 1);
                         (*act, *over) = (r.act, true);
                     }
+                    Outcome::Evidenced { key, act, .. } => prop_assert!(act <= acts[&key].0, "told before"),
                     Outcome::Forgotten { .. } | Outcome::Degraded { .. } => {}
                 }
             }

@@ -108,6 +108,7 @@ impl Stage {
                 ),
                 Outcome::Rejected(r) => format!("rejected {}#{} {:?} {:?}", r.key, r.act, r.reason, r.how),
                 Outcome::Forgotten { key } => format!("forgotten {key}"),
+                Outcome::Evidenced { key, act, saw } => format!("evidenced {key}#{act} {saw}"),
                 Outcome::Degraded { reason, .. } => format!("degraded {reason}"),
             };
             self.out += &line;

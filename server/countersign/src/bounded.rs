@@ -9,23 +9,23 @@ use imp::Waitable;
 
 /// Until when this process may work.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Deadline(Instant);
+pub(crate) struct Deadline(Instant);
 
 impl Deadline {
     /// Starts the clock.
-    pub(super) fn after(time: Duration) -> Deadline {
+    pub(crate) fn after(time: Duration) -> Deadline {
         Deadline(Instant::now() + time)
     }
 
     /// Returns the time that is left.
-    pub(super) fn left(self) -> Duration {
+    pub(crate) fn left(self) -> Duration {
         self.0.saturating_duration_since(Instant::now())
     }
 }
 
 /// Reads everything there is, at most `limit` bytes. `None` where the end did not come in time or lies
 /// beyond the limit.
-pub(super) fn read_all(mut from: impl Read + Waitable, limit: usize, deadline: Deadline) -> Option<Vec<u8>> {
+pub(crate) fn read_all(mut from: impl Read + Waitable, limit: usize, deadline: Deadline) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut chunk = vec![0; 64 << 10];
     loop {
@@ -44,7 +44,7 @@ pub(super) fn read_all(mut from: impl Read + Waitable, limit: usize, deadline: D
 
 /// Asks git and returns its whole output. `None` where it refuses, or is not done in time: then it is
 /// ended, so that nothing of ours stays behind.
-pub(super) fn git(dir: &Path, args: &[&str], input: &[u8], deadline: Deadline) -> Option<Vec<u8>> {
+pub(crate) fn git(dir: &Path, args: &[&str], input: &[u8], deadline: Deadline) -> Option<Vec<u8>> {
     let mut child = Command::new("git")
         .arg("-C")
         .arg(dir)
@@ -67,7 +67,7 @@ pub(super) fn git(dir: &Path, args: &[&str], input: &[u8], deadline: Deadline) -
 }
 
 /// What git is told at once: less than a pipe holds, so that writing never waits.
-pub(super) const GIT_INPUT_MAX: usize = 32 << 10;
+pub(crate) const GIT_INPUT_MAX: usize = 32 << 10;
 
 fn ask(child: &mut Child, input: &[u8], deadline: Deadline) -> Option<Vec<u8>> {
     if let Some(mut stdin) = child.stdin.take() {

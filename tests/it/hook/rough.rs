@@ -1,0 +1,51 @@
+//! Rough treatment of a hook: a spool that can't be had, a disk that is full. The agent never notices, and
+//! what was said is in the trail as soon as it can be.
+
+// A limit on the size of files stands for the disk.
+#![cfg(target_os = "linux")]
+
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use super::agent::Agent;
+use super::replay;
+use crate::support::of_type;
+
+fn prompts(events: &[Value]) -> Vec<&str> {
+    of_type(events, "prompt.submitted").iter().filter_map(|event| event["content"]["prompt"].as_str()).collect()
+}
+
+#[test]
+fn a_spool_that_another_holds_delays_no_agent_and_gets_everything_later() {
+    let agent = Agent::new();
+    agent.says("UserPromptSubmit", json!({ "prompt": "first" }));
+    let holder = rusqlite::Connection::open(agent.state().join("spool.db")).expect("the spool");
+    holder.execute_batch("BEGIN IMMEDIATE").expect("the write lock");
+    agent.says("UserPromptSubmit", json!({ "prompt": "second" }));
+    drop(holder);
+    agent.says("UserPromptSubmit", json!({ "prompt": "third" }));
+    let mut all = agent.world.log();
+    all.sort_by(|a, b| a["time"].as_str().cmp(&b["time"].as_str()));
+    assert_eq!(prompts(&all), ["first", "second", "third"]);
+    agent.world.run(["verify"]);
+}
+
+#[test]
+fn a_full_disk_fails_no_agent_and_what_comes_later_is_recorded() {
+    let agent = Agent::new();
+    agent.says("UserPromptSubmit", json!({ "prompt": "first" }));
+    let said =
+        json!({ "session_id": "s1", "cwd": agent.root, "hook_event_name": "UserPromptSubmit", "prompt": "lost" });
+    let ours = agent.world.countersign(["hook", "claude-code"]);
+    let mut full = Command::new("sh");
+    full.args(["-c", r#"trap "" XFSZ; ulimit -f 0; exec "$0" "$@""#]).arg(ours.get_program()).args(ours.get_args());
+    full.envs(ours.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir(agent.world.path());
+    let output = replay::run(full.stdin(Stdio::piped()), said.to_string().as_bytes());
+    assert!(output.status.success(), "{:?}", output.status);
+    assert_eq!((output.stdout, output.stderr), (Vec::new(), Vec::new()));
+    agent.says("UserPromptSubmit", json!({ "prompt": "later" }));
+    let events = agent.world.log();
+    assert_eq!(prompts(&events), ["first", "later"]);
+    agent.world.run(["verify"]);
+}
