@@ -401,6 +401,7 @@ fn samples() -> Vec<Payload> {
                     contribution: Some(CONTRIBUTION.into()),
                     how,
                 }],
+                writers: Vec::new(),
             }],
             head: Some(Head {
                 stream: "s".into(),

@@ -10,6 +10,7 @@
 pub mod attribution;
 pub mod carry;
 pub mod distance;
+pub mod history;
 pub mod human;
 pub mod hunks;
 pub mod join;

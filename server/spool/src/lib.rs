@@ -24,7 +24,7 @@
 //!     holes                events that do not travel: digest and reason in their place
 //!     heads                signed heads
 //!     contents             texts: compressed, sealed under a key each, that key wrapped by the device's
-//!     snapshots            texts with their spans, sealed likewise; never replayed
+//!     snapshots, texts     what observers saw of files, each text once, sealed likewise; never replayed
 //!     cursors, contents_sent, content_cursors   what each collector has
 //!   heads.jsonl            the side file: every signed head, one a line, fsynced before the table has it
 //!   inbox/*.letter         events that could not wait for the lock; taken in by the next writer
@@ -82,7 +82,7 @@ mod sys;
 mod verify;
 mod writer;
 
-pub use append::{Appended, Placed, Spool, append_once};
+pub use append::{Appended, Placed, Spool, append_once, append_once_with};
 pub use content::ContentState;
 pub use cursor::{PendingBatch, PendingContent};
 pub use device::Device;
@@ -91,6 +91,6 @@ pub use head::is_signed;
 pub use lease::Lease;
 pub use prepare::{Append, Class};
 pub use reader::{Reader, SpoolStatus, Stored};
-pub use snapshot::Snapshot;
+pub use snapshot::{BlobKey, GitState, InRepository, Kind, Observed, Snapshot, TextRef};
 pub use verify::{Broken, Report, verify};
 pub use writer::Writer;

@@ -149,7 +149,7 @@ fn ends_of_calls_that_are_all_lost() {
 #[test]
 fn two_sessions_side_by_side_do_not_mix() {
     let two_clients = [RECORDINGS[0], RECORDINGS[6]];
-    let pairs = RECORDINGS.chunks(2).enumerate().filter(|(at, _)| is_long() || at == 0).map(|(_, pair)| pair);
+    let pairs = RECORDINGS.chunks(2).enumerate().filter(|(at, _)| is_long() || *at == 0).map(|(_, pair)| pair);
     for pair in pairs.chain([&two_clients[..]]) {
         let recordings: Vec<Recording> = pair.iter().map(|(_, name)| Recording::read(name)).collect();
         let how = |client| Play { client, session_file: SessionFile::AsRecorded, committed: true };

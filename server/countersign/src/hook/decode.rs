@@ -141,8 +141,13 @@ pub(super) enum Step {
         /// What came back.
         returned: Returned,
     },
-    /// Something of which too little is told to record it.
-    NotFollowed(&'static str),
+    /// A person edited files, as an editor says.
+    Typed {
+        /// The files.
+        files: Vec<PathBuf>,
+        /// Their texts, where the editor has them otherwise than the disk.
+        buffers: Vec<(PathBuf, String)>,
+    },
     /// A person stopped the turn: what is under way ended with it.
     Stopped,
     /// A turn is over: what did not end by now has its end in the session file.

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use countersign_event::Timestamp;
 use countersign_event::digest::{hex, keyed};
-use countersign_spool::Device;
+use countersign_spool::{Device, GitState};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -81,6 +81,8 @@ pub(super) struct Open {
     pub(super) fits: Option<bool>,
     /// What another hook says of the same call.
     pub(super) echo: Option<String>,
+    /// What the small files of the repository at hand said.
+    pub(super) git: Option<GitState>,
 }
 
 impl Open {
@@ -104,6 +106,8 @@ struct OpenHead {
     fits: Option<bool>,
     #[serde(default)]
     echo: Option<String>,
+    #[serde(default)]
+    git: Option<GitState>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -209,8 +213,8 @@ impl<'a> Store<'a> {
                 .collect(),
         });
         let (at, mode, id, tool, input) = (open.at, open.mode, open.id, open.tool, open.input);
-        let (tree, fits, echo) = (tree_head, open.fits, open.echo);
-        let head = serde_json::to_vec(&OpenHead { at, mode, id, tool, input, files, tree, fits, echo })?;
+        let (tree, fits, echo, git) = (tree_head, open.fits, open.echo, open.git);
+        let head = serde_json::to_vec(&OpenHead { at, mode, id, tool, input, files, tree, fits, echo, git })?;
         let mut plain = (head.len() as u64).to_be_bytes().to_vec();
         plain.extend_from_slice(&head);
         plain.extend(bodies.into_iter().flatten());
@@ -249,8 +253,8 @@ impl<'a> Store<'a> {
             }
             tree = Some(Tree { root: head.root, cut: head.cut, files });
         }
-        let OpenHead { at, mode, id, tool, input, fits, echo, .. } = head;
-        Some(Open { at, mode, id, tool, input, files, tree, fits, echo })
+        let OpenHead { at, mode, id, tool, input, fits, echo, git, .. } = head;
+        Some(Open { at, mode, id, tool, input, files, tree, fits, echo, git })
     }
 
     /// Returns the names of all calls that are under way.
@@ -460,6 +464,7 @@ mod tests {
                 cut: false,
                 files: BTreeMap::from([("x".to_owned(), seen(Some("visible?"))), ("y".to_owned(), seen(None))]),
             }),
+            git: Some(GitState { reflog_len: 7, ..GitState::default() }),
         };
         store.put_open("k", make()).unwrap();
         assert_eq!(store.open("k"), Some(make()));

@@ -118,8 +118,9 @@ impl Watcher {
             .flatten()
             .flatten()
             .filter_map(|stored| {
-                let spans = Spans::from_json(&stored.spans_json, stored.text.len()).ok()?;
-                Some(Snapshot { text: stored.text, spans })
+                let text = String::from_utf8(stored.text?).ok()?;
+                let spans = Spans::from_json(&stored.spans_json?, text.len()).ok()?;
+                Some(Snapshot { text, spans })
             })
             .collect()
     }

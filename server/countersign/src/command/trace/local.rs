@@ -95,8 +95,9 @@ pub(super) fn resolve(state: &Path, asked: &Asked) -> Result<Option<Resolved>, F
 }
 
 fn attribution(snapshot: &Snapshot) -> Option<(String, Attribution)> {
-    let attribution = Attribution::from_json(&snapshot.spans_json, &snapshot.text).ok()?;
-    Some((snapshot.text.clone(), attribution))
+    let text = String::from_utf8(snapshot.text.clone()?).ok()?;
+    let attribution = Attribution::from_json(snapshot.spans_json.as_deref()?, &text).ok()?;
+    Some((text, attribution))
 }
 
 fn by_line(text: &str, attribution: &Attribution, asked: &Asked) -> Result<Resolved, Failure> {

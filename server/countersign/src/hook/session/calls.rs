@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 
 use countersign_event::How;
 use countersign_event::payload::tool::Outcome;
+use countersign_spool::Kind;
 use serde_json::{Value, json};
 
 use super::{Note, Session};
 use crate::hook::decode::{Answer, Call, Edit, End, Heard, Reasoning, Returned, Touches};
+use crate::hook::observe;
 use crate::hook::planned::{forward, is_nowhere};
 use crate::hook::store::{Mark, Open};
 use crate::hook::text::Content;
@@ -46,6 +48,7 @@ impl Session<'_> {
             tree: None,
             fits: None,
             echo: call.echo.clone(),
+            git: self.root().and_then(|(root, _)| observe::state_of(&root)),
         };
         if let Touches::Writes(files) | Touches::Anything(files) = &call.touches {
             for file in files {
@@ -57,6 +60,11 @@ impl Session<'_> {
                 };
                 open.files.insert(path, content);
             }
+        }
+        if call.is_checkpoint {
+            // Nobody need ever tell how it went on: what is there now is seen now.
+            let looks = open.files.iter().filter_map(|(path, it)| observe::look(path, Kind::Before, it, self.now));
+            self.done.seen.extend(looks);
         }
         if let (Touches::Anything(_), Some((root, is_repository))) = (&call.touches, self.root()) {
             open.tree = Some(Tree::scan(&root, is_repository, true, Tree::patience(&root)));

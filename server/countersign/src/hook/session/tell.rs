@@ -14,6 +14,7 @@ use super::given::{most, reason, uri_of};
 use super::{Note, Session};
 use crate::hook::compare::Change;
 use crate::hook::decode::{Call, End, Heard, Reasoning, Touches};
+use crate::hook::observe;
 use crate::hook::store::Open;
 use crate::hook::text::{Content, changed};
 use crate::work_class::classify;
@@ -61,6 +62,17 @@ impl Session<'_> {
             let (old_lines, new_lines) = (old_end - first.old_start, new_end - first.new_start);
             runs = vec![edit::Hunk { old_lines, new_lines, ..*first }];
         }
+        self.done.seen.extend(observe::edit(&observe::Edit {
+            path: &change.path,
+            before,
+            after,
+            began: open.map(|open| (open.at, open.git.clone())),
+            now: self.now,
+            contribution: &id,
+            call: format!("{} {} {}", self.client.name, session, self.store.key(call)),
+            session,
+            hunks: &runs,
+        }));
         let mut texts = Vec::new();
         let mut content = BTreeMap::new();
         for (name, side) in [(ContentName::Before, before), (ContentName::After, after)] {
