@@ -25,6 +25,7 @@ use super::decode::{Client, End, Heard, Said, Step};
 use super::observe;
 use super::store::{Mark, Marks, Memory, Store};
 use super::text::Content;
+use crate::bounded::Deadline;
 use crate::git;
 use crate::recorder::Record;
 use settle::Settle;
@@ -40,6 +41,8 @@ pub(super) struct Session<'a> {
     /// Names of blobs are SHA-256 in this repository.
     pub(super) sha256: bool,
     pub(super) now: Timestamp,
+    /// Until when git may work for this call.
+    pub(super) deadline: Deadline,
     pub(super) marks: Marks,
     pub(super) done: Work,
 }

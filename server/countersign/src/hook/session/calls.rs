@@ -67,7 +67,7 @@ impl Session<'_> {
             self.done.seen.extend(looks);
         }
         if let (Touches::Anything(_), Some((root, is_repository))) = (&call.touches, self.root()) {
-            open.tree = Some(Tree::scan(&root, is_repository, true, Tree::patience(&root)));
+            open.tree = Some(Tree::scan(&root, is_repository, true, self.deadline));
         }
         open.fits = self.fits(&call, &open);
         self.store.put_open(&key, open)

@@ -36,7 +36,7 @@ impl Session<'_> {
             // Named only afterwards, and looked at before.
             let named = paths.iter().filter(|path| !was.contains_key(*path));
             let inside = named.filter_map(|path| Some(path.strip_prefix(&tree.root).ok()?.to_str()?.to_owned()));
-            let texts = tree.texts(&inside.collect::<Vec<_>>(), Tree::patience(&tree.root));
+            let texts = tree.texts(&inside.collect::<Vec<_>>(), self.deadline);
             was.extend(texts.into_iter().map(|(path, content)| (tree.root.join(path), content)));
         }
         let since = open.map_or(self.now, |open| open.at);
@@ -60,8 +60,7 @@ impl Session<'_> {
         }
         if let Some(before) = open.and_then(|open| open.tree.as_ref()) {
             let is_repository = before.root.join(".git").exists();
-            let patience = Tree::patience(&before.root);
-            let after = Tree::scan(&before.root, is_repository, false, patience);
+            let after = Tree::scan(&before.root, is_repository, false, self.deadline);
             let cut = before.cut || after.cut;
             if cut {
                 self.gap("work_tree_cut_short");
@@ -73,7 +72,7 @@ impl Session<'_> {
             } else {
                 before.changed(&after)
             };
-            let texts = before.texts(&changed, patience);
+            let texts = before.texts(&changed, self.deadline);
             let of_others: BTreeSet<&PathBuf> =
                 others.iter().filter(|other| other.tree.is_none()).flat_map(|other| other.files.keys()).collect();
             for (path, before_text) in texts {
