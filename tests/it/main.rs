@@ -4,15 +4,18 @@
 #![allow(clippy::unwrap_used, reason = "helpers are part of tests: a panic is their message")]
 
 mod agents;
+mod blame;
 mod canary;
 mod demo;
 mod editors;
 mod hook;
 mod house;
 mod lsp;
+mod purge;
 mod real;
 mod replay;
 mod rough;
+mod setup;
 mod soak;
 mod status;
 mod support;

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use countersign_spool::{MAX_BYTES_DEFAULT, MAX_BYTES_LEAST};
 use serde::Deserialize;
 
 /// The settings in force.
@@ -19,6 +20,8 @@ pub(crate) struct Config {
     pub(crate) hints: Setting<bool>,
     /// Quiet time before a new hint appears, in milliseconds.
     pub(crate) hint_delay_ms: Setting<u64>,
+    /// What the spool's database may take on disk.
+    pub(crate) max_bytes: Setting<u64>,
     /// What was wrong with the file, in words.
     pub(crate) problems: Vec<String>,
 }
@@ -44,6 +47,8 @@ struct Raw {
     collector: toml::Table,
     #[serde(default)]
     editor: toml::Table,
+    #[serde(default)]
+    spool: toml::Table,
 }
 
 impl Config {
@@ -55,6 +60,7 @@ impl Config {
             ca_file: Setting::default(None),
             hints: Setting::default(true),
             hint_delay_ms: Setting::default(300),
+            max_bytes: Setting::default(MAX_BYTES_DEFAULT),
             problems: Vec::new(),
         };
         let file = dir.join("config.toml");
@@ -86,9 +92,15 @@ impl Config {
             v.as_str().map(|text| Some(path(text)))
         });
         reader.take(&raw.editor, "editor", "hints", &mut self.hints, toml::Value::as_bool);
-        reader.take(&raw.editor, "editor", "hint_delay_ms", &mut self.hint_delay_ms, |v| {
-            v.as_integer().and_then(|n| u64::try_from(n).ok())
-        });
+        let number = |v: &toml::Value| v.as_integer().and_then(|n| u64::try_from(n).ok());
+        reader.take(&raw.editor, "editor", "hint_delay_ms", &mut self.hint_delay_ms, number);
+        reader.take(&raw.spool, "spool", "max_bytes", &mut self.max_bytes, number);
+        if self.max_bytes.value < MAX_BYTES_LEAST {
+            let (file, found) = (file.display(), self.max_bytes.value);
+            self.problems
+                .push(format!("{file}: spool.max_bytes is {found}; the least is {MAX_BYTES_LEAST}, which is used"));
+            self.max_bytes.value = MAX_BYTES_LEAST;
+        }
     }
 }
 
@@ -137,6 +149,17 @@ mod tests {
         assert_eq!(config.hint_delay_ms.value, 0);
         assert_eq!(config.problems.len(), 1);
         assert!(config.problems[0].contains("editor.hints has the wrong type (string)"));
+    }
+
+    #[test]
+    fn a_bound_that_would_let_go_of_everything_is_raised_and_said() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("config.toml"), "[spool]\nmax_bytes = 1000\n").unwrap();
+        let config = Config::load(dir.path());
+        assert_eq!(config.max_bytes.value, MAX_BYTES_LEAST);
+        assert!(config.problems[0].contains("spool.max_bytes is 1000; the least is 16777216"), "{:?}", config.problems);
+        std::fs::write(dir.path().join("config.toml"), "[spool]\nmax_bytes = 1000000000\n").unwrap();
+        assert_eq!(Config::load(dir.path()).max_bytes.value, 1_000_000_000);
     }
 
     #[test]

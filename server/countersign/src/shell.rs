@@ -32,6 +32,7 @@ impl Shell {
         for problem in &config.problems {
             tracing::warn!("{problem}");
         }
+        countersign_spool::set_max_bytes(config.max_bytes.value);
         Ok(Shell { paths, config, policy_file: var("COUNTERSIGN_POLICY") })
     }
 

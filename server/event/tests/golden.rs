@@ -73,6 +73,26 @@ fn a_test_run_by_an_agent_has_a_golden_file_too() {
 }
 
 #[test]
+fn a_purge_that_somebody_asked_for_has_a_golden_file_too() {
+    let payload = Payload::TrailTrimmed(trail::Trimmed {
+        how: How::Observed,
+        what: "contents".into(),
+        count: 2,
+        bytes: 4_096,
+        reason: "purge".into(),
+        digest: Some(trail::leaves_digest(vec![
+            trail::content_leaf("e-1", "output", "ab"),
+            trail::content_leaf("e-2", "prompt", "cd"),
+        ])),
+        acknowledged: Some(1),
+        person: Some(Fact::absent(Absent::Headless)),
+    });
+    let text = event(payload.clone()).to_bytes().as_str().to_owned();
+    check("golden/trail.trimmed.purge.json", &text);
+    assert_eq!(EventBytes::parse(text.as_bytes()).unwrap().payload().unwrap(), payload);
+}
+
+#[test]
 fn the_json_schema_on_disk_is_the_schema_of_the_types() {
     for (event_type, schema) in Payload::schemas() {
         let text = serde_json::to_string_pretty(&schema).unwrap();
@@ -272,6 +292,7 @@ fn samples() -> Vec<Payload> {
             person: person(),
             path: path(),
             place: place(),
+            digest: None,
             content: contents(ContentName::Output),
             circumstances: circumstances(),
         }),
@@ -362,6 +383,7 @@ fn samples() -> Vec<Payload> {
             accepted_bytes: 27,
             surviving_bytes: 21,
             distance: distance(),
+            first_seen: false,
             place: place(),
         }),
         Payload::ContributionEvidenced(contribution::Evidenced {
@@ -401,6 +423,7 @@ fn samples() -> Vec<Payload> {
                     contribution: Some(CONTRIBUTION.into()),
                     how,
                 }],
+                writers: Vec::new(),
             }],
             head: Some(Head {
                 stream: "s".into(),

@@ -166,7 +166,8 @@ impl<'a> Room<'a> {
             return Ok(());
         }
         // A spool far beyond a bound that was lowered comes down step by step.
-        let target = self.limit.saturating_sub(incoming + self.slack).max(used.saturating_sub(incoming + 2 * self.slack));
+        let target =
+            self.limit.saturating_sub(incoming + self.slack).max(used.saturating_sub(incoming + 2 * self.slack));
         for step in [Room::acknowledged_texts, Room::texts, Room::sensitive_texts, Room::old_snapshots] {
             while used_bytes(self.tx)? > target && step(self, target)? {}
         }
@@ -205,11 +206,8 @@ impl<'a> Room<'a> {
     }
 
     fn shed_texts(&mut self, select: &str, target: u64) -> rusqlite::Result<bool> {
-        let found: Vec<Content> = self
-            .tx
-            .prepare(select)?
-            .query_map([], Content::from_row)?
-            .collect::<rusqlite::Result<_>>()?;
+        let found: Vec<Content> =
+            self.tx.prepare(select)?.query_map([], Content::from_row)?.collect::<rusqlite::Result<_>>()?;
         let most = self.beyond(target)?;
         let mut freed = 0;
         for it in &found {
@@ -308,9 +306,7 @@ pub(crate) fn delete_snapshots(
                 .prepare("SELECT sum(length(sealed)) FROM texts WHERE rowid = ?")?
                 .query_row([text], |row| row.get(0))?;
             let unused = tx
-                .prepare(
-                    "DELETE FROM texts WHERE rowid = ?1 AND NOT EXISTS (SELECT 1 FROM snapshots WHERE text = ?1)",
-                )?
+                .prepare("DELETE FROM texts WHERE rowid = ?1 AND NOT EXISTS (SELECT 1 FROM snapshots WHERE text = ?1)")?
                 .execute([text])?;
             bytes += if unused > 0 { size.unwrap_or_default() } else { 0 };
         }

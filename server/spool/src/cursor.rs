@@ -423,11 +423,9 @@ fn items(
 
 /// Returns the hole in the place of an event that was let go.
 fn hole(conn: &Connection, epoch: &Epoch, seq: u64) -> rusqlite::Result<Option<Hole>> {
-    conn.query_row(
-        "SELECT sha256, reason FROM holes WHERE epoch = ? AND seq = ?",
-        (&epoch.epoch, seq),
-        |row| Ok(Hole { seq, sha256: row.get::<_, Option<[u8; 32]>>(0)?.map(Hash), reason: row.get(1)? }),
-    )
+    conn.query_row("SELECT sha256, reason FROM holes WHERE epoch = ? AND seq = ?", (&epoch.epoch, seq), |row| {
+        Ok(Hole { seq, sha256: row.get::<_, Option<[u8; 32]>>(0)?.map(Hash), reason: row.get(1)? })
+    })
     .optional()
 }
 

@@ -21,12 +21,14 @@
 //!   spool.db  -wal  -shm   SQLite in WAL mode
 //!     epochs               unbroken chains in order; of each, the last event known to survive power loss
 //!     events               rowid | stream epoch seq hash | id type time subject | bytes: the exact JSON
-//!     holes                events that do not travel: digest and reason in their place
+//!     holes                events that do not travel, or were let go: digest and reason in their place
 //!     heads                signed heads
 //!     contents             texts: compressed, sealed under a key each, that key wrapped by the device's
-//!     snapshots            texts with their spans, sealed likewise; never replayed
+//!     snapshots, texts     what observers saw of files, each text once, sealed likewise; never replayed
 //!     cursors, contents_sent, content_cursors   what each collector has
+//!   spool.reserve          4 MiB of disk, given up when there is no more
 //!   heads.jsonl            the side file: every signed head, one a line, fsynced before the table has it
+//!   missed                 how many events of short-lived processes found no room at all
 //!   inbox/*.letter         events that could not wait for the lock; taken in by the next writer
 //!   spool.db.broken-*      a damaged spool, set aside unchanged
 //!   spool.lock             held while keys or spool are made or mended
@@ -48,6 +50,24 @@
 //! every commit before, whoever made it; its transaction writes down how far that reaches
 //! (`barrier_seq`). A process's first commit is FULL, because whoever wrote before may have been
 //! killed between writing and syncing.
+//!
+//! # When there is no room
+//!
+//! The database has a bound. What goes, in this order: texts that a collector has, oldest first; other
+//! texts, those of sensitive paths last; snapshots; events that a collector has; other events, which
+//! become holes. Every transaction that lets go appends a `trail.trimmed` with count, bytes, reason and a
+//! digest over what went, so [`verify`] accepts a missing text or event only where a record names it.
+//! Records of the trail itself (`trail.*`) never go. On a full disk the reserve is given up, texts make
+//! room inside the file, and events still enter; no event goes for that. A hole keeps about 120 bytes.
+//!
+//! [`Spool::purge`] destroys texts on request: with `secure_delete`, and the WAL cut off, their bytes are
+//! in no file of ours any more.
+//!
+//! # Copies
+//!
+//! A copy made by SQLite (`VACUUM INTO`, `.backup`), or of database and WAL while nobody has them open, is
+//! a spool that verifies, together with `device.key` and `heads.jsonl`. An older copy put back is found by
+//! its signed heads.
 //!
 //! # Short-lived processes
 //!
@@ -75,6 +95,7 @@ mod head;
 mod inbox;
 mod lease;
 mod migrate;
+mod missed;
 mod open;
 mod prepare;
 mod purge;
@@ -85,7 +106,7 @@ mod sys;
 mod verify;
 mod writer;
 
-pub use append::{Appended, Placed, Spool, append_once};
+pub use append::{Appended, Placed, Spool, append_once, append_once_with};
 pub use bounds::{MAX_BYTES_DEFAULT, MAX_BYTES_LEAST, set_max_bytes};
 pub use content::ContentState;
 pub use cursor::{PendingBatch, PendingContent};
@@ -96,6 +117,6 @@ pub use lease::Lease;
 pub use prepare::{Append, Class};
 pub use purge::{Purge, PurgeRepository, Purged};
 pub use reader::{Reader, Shed, SpoolStatus, Stored};
-pub use snapshot::Snapshot;
+pub use snapshot::{BlobKey, GitState, InRepository, Kind, Observed, Snapshot, TextRef};
 pub use verify::{Broken, Report, verify};
 pub use writer::Writer;

@@ -84,6 +84,9 @@ impl Purge {
     }
 
     fn find_contents(&self, conn: &Connection, limit: usize, after: i64) -> rusqlite::Result<Vec<Content>> {
+        if !self.contents {
+            return Ok(Vec::new());
+        }
         let (before, by_repository, id, root) = self.params();
         let sent = "(contents.rowid <= (SELECT coalesce(max(through), 0) FROM content_cursors)
                      OR contents.rowid IN (SELECT content FROM contents_sent))";
@@ -104,7 +107,7 @@ impl Reader {
         let sql = |e| self.sql(e);
         let mut purged = Purged::default();
         let mut after = 0;
-        while purge.contents {
+        loop {
             let found = purge.find_contents(&self.conn, ROWS, after).map_err(sql)?;
             let Some(last) = found.last() else { break };
             after = last.rowid;
@@ -161,7 +164,7 @@ impl Spool {
         let sql = |e| SpoolError::sqlite(&db, e);
         let tx = self.begin(true)?;
         let (mut contents, mut snapshots) = (Gone::contents(), Gone::snapshots());
-        while purge.contents && contents.bytes < STEP_BYTES {
+        while contents.bytes < STEP_BYTES {
             let found = purge.find_contents(&tx, ROWS, 0).map_err(sql)?;
             for it in &found {
                 contents.content(&tx, it, Becomes::Erased).map_err(sql)?;

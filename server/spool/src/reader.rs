@@ -233,7 +233,9 @@ impl Reader {
             }
             let lost = it.acknowledged.map_or(0, |had| it.count.saturating_sub(had));
             match it.what.as_str() {
-                "contents" => (shed.contents, shed.contents_lost) = (shed.contents + it.count, shed.contents_lost + lost),
+                "contents" => {
+                    (shed.contents, shed.contents_lost) = (shed.contents + it.count, shed.contents_lost + lost)
+                }
                 "events" => (shed.events, shed.events_lost) = (shed.events + it.count, shed.events_lost + lost),
                 "snapshots" => shed.snapshots += it.count,
                 _ => continue,

@@ -106,7 +106,16 @@ impl Gone {
             "INSERT INTO contents (rowid, event, name, kept, state, bytes, sensitive, trimmed)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         )?
-        .execute((it.rowid, &it.event, &it.name, &it.kept, becomes.state(), bytes, sensitive, &self.record))?;
+        .execute((
+            it.rowid,
+            &it.event,
+            &it.name,
+            &it.kept,
+            becomes.state(),
+            bytes,
+            sensitive,
+            &self.record,
+        ))?;
         self.leaves.push(trail::content_leaf(&it.event, &it.name, &it.kept));
         self.add(it.bytes, it.acknowledged);
         Ok(())
@@ -118,18 +127,15 @@ impl Gone {
             .prepare("SELECT epoch, seq, hash, id, CAST(bytes AS BLOB) FROM events WHERE rowid = ?")?
             .query_row([rowid], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?;
         let digest = sha256(&bytes);
-        tx.prepare(
-            "INSERT INTO holes (epoch, seq, sha256, reason, hash, trimmed) VALUES (?, ?, ?, 'shed', ?, ?)",
-        )?
-        .execute((&epoch, seq, digest, hash, &self.record))?;
+        tx.prepare("INSERT INTO holes (epoch, seq, sha256, reason, hash, trimmed) VALUES (?, ?, ?, 'shed', ?, ?)")?
+            .execute((&epoch, seq, digest, hash, &self.record))?;
         let texts: Vec<(i64, String, String)> = tx
             .prepare("SELECT rowid, name, kept FROM contents WHERE event = ?")?
             .query_map([&id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
             .collect::<rusqlite::Result<_>>()?;
         for (text, name, kept) in texts {
             let leaf = hex(&trail::content_leaf(&id, &name, &kept));
-            tx.prepare("UPDATE contents SET event = '', name = ?, kept = '' WHERE rowid = ?")?
-                .execute((leaf, text))?;
+            tx.prepare("UPDATE contents SET event = '', name = ?, kept = '' WHERE rowid = ?")?.execute((leaf, text))?;
         }
         tx.prepare("DELETE FROM events WHERE rowid = ?")?.execute([rowid])?;
         self.leaves.push(trail::event_leaf(&epoch, seq, &digest));
@@ -164,7 +170,8 @@ impl Gone {
             person,
         };
         let id = self.record.parse().expect("it was made from a UUID");
-        let event = Event { id, source: source.to_owned(), time, subject: None, payload: Payload::TrailTrimmed(trimmed) };
+        let event =
+            Event { id, source: source.to_owned(), time, subject: None, payload: Payload::TrailTrimmed(trimmed) };
         Prepared::bare(event.to_bytes()).map(Some)
     }
 }

@@ -343,7 +343,8 @@ impl Walk<'_> {
             "SELECT holes.epoch, holes.seq, holes.sha256, events.bytes FROM holes
              JOIN events ON events.epoch = holes.epoch AND events.seq = holes.seq",
         )?;
-        let mut told = conn.prepare("SELECT 1 FROM events WHERE subject = ? AND type = 'dev.countersign.trail.gap.v1'")?;
+        let mut told =
+            conn.prepare("SELECT 1 FROM events WHERE subject = ? AND type = 'dev.countersign.trail.gap.v1'")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let (epoch, seq, digest, bytes): (String, u64, Option<[u8; 32]>, String) =

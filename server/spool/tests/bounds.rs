@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use support::{ask, event, event_with_content, event_with_text, light, noise, tamper, with_class};
 
 /// Far below what a setting may say; everything but the size is as it is in use.
-const TINY: u64 = 256 << 10;
+const TINY: u64 = 512 << 10;
 /// What an estimate may be wrong by.
 const RESERVE: u64 = 64 << 10;
 
@@ -76,11 +76,7 @@ fn replay_all(spool: &mut Spool) {
 }
 
 /// The hash that a collector computes over what it was sent.
-fn spool_hash(
-    _: &Spool,
-    items: &[Item],
-    previous: countersign_event::chain::Hash,
-) -> countersign_event::chain::Hash {
+fn spool_hash(_: &Spool, items: &[Item], previous: countersign_event::chain::Hash) -> countersign_event::chain::Hash {
     items.iter().fold(previous, |hash, item| match item {
         Item::Event(bytes) => countersign_event::chain::next(hash, bytes.get().as_bytes()),
         Item::Hole(hole) => countersign_event::chain::next_digest(hash, &hole.sha256.unwrap().0),
@@ -111,7 +107,11 @@ fn texts_go_before_events_the_acknowledged_first_and_those_of_sensitive_paths_la
             break;
         }
     }
-    assert_eq!(mirror[..10], (1..=10).collect::<Vec<_>>(), "what a collector has goes first, the oldest before the others");
+    assert_eq!(
+        mirror[..10],
+        (1..=10).collect::<Vec<_>>(),
+        "what a collector has goes first, the oldest before the others"
+    );
     assert!(mirror[10..].windows(2).all(|pair| pair[0] < pair[1]), "{mirror:?}");
     assert_eq!(mirror[10], 21, "sensitive texts stay while there are others: {mirror:?}");
     assert!((11..=20).all(|n| !mirror.contains(&n)), "{mirror:?}");
@@ -151,7 +151,12 @@ fn events_become_holes_only_when_no_text_is_left_and_the_chain_holds_across_them
     let mut holes = 0;
     while let Some(pending) = spool.next_batch(TO, 50, 1 << 20).unwrap() {
         assert_eq!(pending.batch.first_seq, seen + 1);
-        holes += pending.batch.events.iter().filter(|item| matches!(item, Item::Hole(hole) if hole.reason == "shed")).count();
+        holes += pending
+            .batch
+            .events
+            .iter()
+            .filter(|item| matches!(item, Item::Hole(hole) if hole.reason == "shed"))
+            .count();
         let hash = spool_hash(&spool, &pending.batch.events, pending.batch.previous);
         seen = pending.last_seq;
         spool.acknowledge(TO, &pending.batch.epoch, seen, hash).unwrap();
@@ -218,13 +223,21 @@ fn a_text_or_an_event_that_goes_without_a_record_of_its_own_is_named() {
             Some("what is gone from here has no record"),
         ),
         ("an event, with a wrong digest", to_hole, Some("the hole can't be read")),
-        ("a hole", "DELETE FROM holes WHERE seq = (SELECT min(seq) FROM holes)".to_owned(), Some("the event is missing")),
+        (
+            "a hole",
+            "DELETE FROM holes WHERE seq = (SELECT min(seq) FROM holes)".to_owned(),
+            Some("the event is missing"),
+        ),
         (
             "a hole's digest",
             "UPDATE holes SET sha256 = randomblob(32) WHERE seq = (SELECT min(seq) FROM holes)".to_owned(),
             Some("the hole's digest does not match the chain"),
         ),
-        ("a hole's record", "UPDATE holes SET trimmed = 'x' WHERE seq = (SELECT min(seq) FROM holes)".to_owned(), not_what),
+        (
+            "a hole's record",
+            "UPDATE holes SET trimmed = 'x' WHERE seq = (SELECT min(seq) FROM holes)".to_owned(),
+            not_what,
+        ),
         ("the leaf of a text", "DELETE FROM contents WHERE event = ''".to_owned(), not_what),
         (
             "a text that is back",
@@ -268,7 +281,8 @@ fn a_lower_bound_takes_effect_step_by_step_and_a_higher_one_lets_grow_again() {
     }
     assert!(trimmed(dir.path()).is_empty());
     spool.set_max_bytes(TINY);
-    let used = || (ask::<i64>(dir.path(), "PRAGMA page_count") - ask::<i64>(dir.path(), "PRAGMA freelist_count")) * 4096;
+    let used =
+        || (ask::<i64>(dir.path(), "PRAGMA page_count") - ask::<i64>(dir.path(), "PRAGMA freelist_count")) * 4096;
     let mut n = 1000;
     let mut before = used();
     while before > TINY as i64 {
@@ -340,6 +354,7 @@ proptest! {
         }
         let report = verify(dir.path()).unwrap();
         prop_assert!(report.is_ok(), "{:?}", report);
+        spool.barrier().unwrap();
         replay_all(&mut spool);
         prop_assert_eq!(spool.backlog(TO).unwrap(), 0);
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use countersign_event::facts::{Absent, Fact, Person, PersonVia};
 use countersign_event::payload::Payload;
 use countersign_event::{How, Timestamp};
-use countersign_spool::{Purge, PurgeRepository, Reader, Snapshot, Spool, append_once, verify};
+use countersign_spool::{Kind, Purge, PurgeRepository, Reader, Snapshot, Spool, append_once, verify};
 use support::{ask, event_with_content, light, noise, tamper};
 
 fn all() -> Purge {
@@ -22,13 +22,8 @@ fn person() -> Fact<Person> {
 }
 
 fn snapshot(path: &str, text: &str) -> Snapshot {
-    Snapshot {
-        path: path.to_owned(),
-        repository_path: None,
-        text: text.to_owned(),
-        spans_json: "[]".to_owned(),
-        time: Timestamp::from_millis(1_760_000_000_000),
-    }
+    let time = Timestamp::from_millis(1_760_000_000_000);
+    Snapshot::of(path.to_owned(), Kind::Saved, Some(text.as_bytes().to_vec()), time)
 }
 
 /// Every sealed byte string of the spool, so that it can be looked for later.
@@ -38,6 +33,7 @@ fn sealed(dir: &Path) -> Vec<Vec<u8>> {
     for sql in [
         "SELECT wrapped_key, sealed FROM contents WHERE sealed IS NOT NULL",
         "SELECT wrapped_key, sealed FROM snapshots",
+        "SELECT wrapped_key, sealed FROM texts",
     ] {
         let mut statement = conn.prepare(sql).unwrap();
         let mut rows = statement.query([]).unwrap();
@@ -49,6 +45,7 @@ fn sealed(dir: &Path) -> Vec<Vec<u8>> {
             found.push(text[text.len().saturating_sub(200)..].to_vec());
         }
     }
+    found.retain(|bytes| !bytes.is_empty());
     found
 }
 
@@ -121,7 +118,10 @@ fn a_purge_takes_only_what_is_older_and_only_of_its_repository() {
     let mut spool = Spool::open(dir.path()).unwrap();
     let placed = |n: u64, repository: &str| {
         let mut it = event_with_content(n, &noise(n, 500));
-        let json = it.event.as_str().replace("\"data\":{", &format!("\"data\":{{\"place\":{{\"repository\":\"{repository}\"}},"));
+        let json = it
+            .event
+            .as_str()
+            .replace("\"data\":{", &format!("\"data\":{{\"place\":{{\"repository\":\"{repository}\"}},"));
         it.event = countersign_event::EventBytes::parse(json.as_bytes()).unwrap();
         it
     };
@@ -138,7 +138,10 @@ fn a_purge_takes_only_what_is_older_and_only_of_its_repository() {
     assert_eq!((purged.contents, purged.snapshots), (1, 2));
     assert_eq!(ask::<String>(dir.path(), "SELECT path FROM snapshots"), "/r/ab/x");
     let nameless = Purge { repository: Some(PurgeRepository { id: None, root: "/nowhere".to_owned() }), ..all() };
-    assert_eq!(spool.purge(&nameless, &person()).unwrap(), countersign_spool::Purged { wal_emptied: true, ..Default::default() });
+    assert_eq!(
+        spool.purge(&nameless, &person()).unwrap(),
+        countersign_spool::Purged { wal_emptied: true, ..Default::default() }
+    );
     assert!(verify(dir.path()).unwrap().is_ok());
 }
 

@@ -24,6 +24,7 @@ pub(crate) fn run(args: &JsonArgs, shell: &Shell) -> Result<ExitCode, Failure> {
         ("collector.ca_file", as_json(&config.ca_file)),
         ("editor.hints", as_json(&config.hints)),
         ("editor.hint_delay_ms", as_json(&config.hint_delay_ms)),
+        ("spool.max_bytes", as_json(&config.max_bytes)),
         ("tiers.full", from_policy(json!(policy.tiers.full))),
         ("tiers.threshold_bytes", from_policy(json!(policy.tiers.threshold_bytes))),
         ("capture.off", from_policy(json!(policy.off))),

@@ -67,7 +67,7 @@ fn after(since: Timestamp, ms: i64) -> Timestamp {
 }
 
 /// Reads `90s`, `15m`, `2h` or `1d` as milliseconds.
-fn parse_duration(text: &str) -> Result<i64, Failure> {
+pub(crate) fn parse_duration(text: &str) -> Result<i64, Failure> {
     let wrong = || Failure::usage(format!("{text:?} is not a time")).hint("write 90s, 15m, 2h or 1d");
     let unit = match text.chars().last() {
         Some('s') => 1_000,

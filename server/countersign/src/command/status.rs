@@ -64,6 +64,7 @@ pub(crate) fn read(shell: &Shell) -> Result<Value, Failure> {
         status["spool"] = json!({
             "events": spool.events, "pending": spool.pending, "bytes": spool.bytes,
             "oldest_pending": spool.oldest_pending, "inbox": spool.inbox,
+            "max_bytes": spool.max_bytes, "shed": spool.shed,
         });
         status["stream"] = json!({ "id": spool.stream, "epoch": spool.epoch, "seq": spool.seq, "hash": spool.hash });
     }
@@ -105,6 +106,13 @@ fn for_people(status: &Value, paint: Paint) -> String {
         None => "nothing waits".to_owned(),
     };
     line("spool", format!("{} events, {} bytes, {waiting}", spool["events"], spool["bytes"]));
+    let shed = |what: &str| spool["shed"][what].as_u64().unwrap_or_default();
+    if shed("bytes") > 0 {
+        let what = format!("{} texts, {} events, {} snapshots", shed("contents"), shed("events"), shed("snapshots"));
+        let lost = format!("{} texts and {} events", shed("contents_lost"), shed("events_lost"));
+        let text = format!("no room: {what} were let go, of which no collector has {lost}; see spool.max_bytes");
+        line("", paint.yellow(&text));
+    }
     let replay = &status["replay"];
     let state = replay["state"].as_str().unwrap_or("off");
     let text = match (state, replay["to"].as_str()) {
