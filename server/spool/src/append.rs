@@ -8,6 +8,7 @@ use rusqlite::{Connection, DropBehavior, OptionalExtension, Transaction, Transac
 
 use crate::epoch::{self, Epoch};
 use crate::inbox;
+use crate::missed;
 use crate::open::{self, Layout, Patience};
 use crate::prepare::{Append, Class, Prepared};
 use crate::snapshot::{self, PreparedSnapshot, Snapshot};
@@ -190,17 +191,29 @@ pub fn append_once_with(
     let started = Instant::now();
     let placed = Spool::open_within(state, lock_wait).and_then(|mut spool| {
         spool.lock_wait = lock_wait.saturating_sub(started.elapsed());
-        spool.append_with(appends, snapshots)
+        let Some((missed, claim)) = missed::claim(&spool.layout) else {
+            return spool.append_with(appends, snapshots);
+        };
+        let mut all = appends.to_vec();
+        all.push(missed.gap(&spool.device));
+        let appended = spool.append_with(&all, snapshots)?;
+        missed::told(&spool.layout, claim);
+        Ok(appended)
     });
     match placed {
         Ok(appended) => Ok(Placed::Spool(appended)),
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "the spool can't be had, writing to the inbox");
             let layout = Layout::new(state);
-            let device = Device::obtain(&layout, &Patience::of(lock_wait))?;
-            let seen = snapshots.iter().map(|it| PreparedSnapshot::new(it, &device, None));
-            inbox::post_with(&layout, &prepare(appends, &device)?, &seen.collect::<Result<Vec<_>, _>>()?)?;
-            Ok(Placed::Inbox)
+            let posted = Device::obtain(&layout, &Patience::of(lock_wait)).and_then(|device| {
+                let seen = snapshots.iter().map(|it| PreparedSnapshot::new(it, &device, None));
+                inbox::post_with(&layout, &prepare(appends, &device)?, &seen.collect::<Result<Vec<_>, _>>()?)
+            });
+            if posted.is_err() {
+                // What can't be counted either is in our own log alone.
+                let _ = missed::note(&layout, appends.len());
+            }
+            posted.map(|()| Placed::Inbox)
         }
     }
 }

@@ -27,6 +27,7 @@
 //!     snapshots, texts     what observers saw of files, each text once, sealed likewise; never replayed
 //!     cursors, contents_sent, content_cursors   what each collector has
 //!   heads.jsonl            the side file: every signed head, one a line, fsynced before the table has it
+//!   missed                 how many events of short-lived processes found no room at all
 //!   inbox/*.letter         events that could not wait for the lock; taken in by the next writer
 //!   spool.db.broken-*      a damaged spool, set aside unchanged
 //!   spool.lock             held while keys or spool are made or mended
@@ -74,6 +75,7 @@ mod head;
 mod inbox;
 mod lease;
 mod migrate;
+mod missed;
 mod open;
 mod prepare;
 mod reader;

@@ -70,10 +70,9 @@ pub(crate) fn find(args: &BlameArgs, shell: &Shell) -> Result<Blame, Failure> {
     if lines.as_ref().is_some_and(|lines| *lines.start() == 0 || lines.is_empty()) {
         return Err(Failure::usage(format!("{}: lines begin at 1, and A comes before B", args.place)));
     }
-    let absolute = || std::path::absolute(file).map_err(|error| Failure::usage(format!("{file:?}: {error}")));
-    let is_elsewhere = args.git_dir.is_some() && !Path::new(file).exists();
     let asked = Asked {
-        file: if is_elsewhere { file.into() } else { absolute()? },
+        file: std::path::absolute(file).map_err(|error| Failure::usage(format!("{file:?}: {error}")))?,
+        given: file.into(),
         lines,
         rev: args.rev.clone(),
         git_dir: args.git_dir.clone(),

@@ -1,14 +1,16 @@
 //! Attributions in `commit.attested`: written by settle, read by whoever asks about the same blob.
 
-use countersign_event::digest::git_blob;
+use std::collections::HashSet;
+
 use countersign_event::facts::How;
 use countersign_event::payload::Payload;
 use countersign_event::payload::commit::{Attested, AttestedFile, AttestedSpan};
 use countersign_provenance::attribution::Attribution;
+use countersign_provenance::carry::{Known, Tier, carry};
 use countersign_provenance::spans::{ContributionId, Origin, Spans};
 use countersign_spool::{Reader, SpoolError};
 
-use super::state::git_blob_sha256;
+use super::objects::Objects;
 
 /// Makes the attested form of a file. `is_inferred` says of which contributions only one side was seen.
 pub(crate) fn file(
@@ -77,6 +79,10 @@ pub(crate) fn is_there(reader: &Reader, commit: &str) -> Result<bool, SpoolError
 
 /// Returns what was attested of a path in a commit, if its blob is this text.
 pub(crate) fn of(reader: &Reader, commit: &str, path: &str, text: &str) -> Option<Attribution> {
+    found(reader, commit, path, text).map(|(_, attribution)| attribution)
+}
+
+fn found(reader: &Reader, commit: &str, path: &str, text: &str) -> Option<(AttestedFile, Attribution)> {
     for stored in reader.by_subject(commit).ok()? {
         let Ok(Payload::CommitAttested(Attested { commit: named, files, .. })) = stored.bytes.payload() else {
             continue;
@@ -84,11 +90,49 @@ pub(crate) fn of(reader: &Reader, commit: &str, path: &str, text: &str) -> Optio
         if named != commit {
             continue;
         }
-        let blob = if commit.len() == 64 { git_blob_sha256(text.as_bytes()) } else { git_blob(text.as_bytes()) };
-        let found = files.iter().find(|file| file.path == path && file.blob == blob);
-        if let Some(found) = found.and_then(|file| attribution(file, text)) {
-            return Some(found);
+        let blob = super::state::git_blob_like(text.as_bytes(), Some(commit));
+        let file = files.into_iter().find(|file| file.path == path && file.blob == blob);
+        if let Some((file, attribution)) = file.and_then(|file| attribution(&file, text).map(|it| (file, it))) {
+            return Some((file, attribution));
         }
     }
     None
+}
+
+/// What was attested of a text, and of which of its contributions only one side was seen.
+pub(crate) struct Nearest {
+    pub(crate) attribution: Attribution,
+    pub(crate) inferred: HashSet<String>,
+    /// It is the very text that was attested.
+    pub(crate) is_exact: bool,
+}
+
+/// Carries a text from what was attested of its path in the newest commit that changed it, at or before
+/// `commit` (else HEAD). `None` where nothing was.
+pub(crate) fn nearest(
+    reader: &Reader,
+    objects: &mut Objects,
+    commit: Option<&str>,
+    path: &str,
+    text: &str,
+) -> Option<Nearest> {
+    let at = commit.unwrap_or("HEAD");
+    let args = ["--literal-pathspecs", "rev-list", "--max-count=1", "--end-of-options", at, "--", path];
+    let made = String::from_utf8(objects.run(&args, b"")?).ok()?;
+    let made = made.trim_end();
+    if made.is_empty() {
+        return None;
+    }
+    let blob = objects.name(&format!("{made}:{path}")).filter(|found| found.is_blob)?;
+    let known = String::from_utf8(objects.blob(&blob.oid)?).ok()?;
+    let (file, attribution) = found(reader, made, path, &known)?;
+    let inferred =
+        file.spans.iter().filter(|span| span.how == How::Inferred).filter_map(|span| span.contribution.clone());
+    let inferred = inferred.collect();
+    if known == text {
+        return Some(Nearest { attribution, inferred, is_exact: true });
+    }
+    let known = [Known { text: &known, attribution: &attribution, tier: Tier::Strong }];
+    let attribution = carry(&known, text, &Origin::Unknown, None);
+    Some(Nearest { attribution, inferred, is_exact: false })
 }

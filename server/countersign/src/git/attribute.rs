@@ -108,6 +108,11 @@ impl<'a> Attributor<'a> {
         self.history.of_version(commit, path)
     }
 
+    /// Counts the texts that were seen and can't be read any more.
+    pub(crate) fn broken(&mut self) -> usize {
+        self.history.source().broken
+    }
+
     /// The history itself.
     pub(crate) fn history(&mut self) -> &mut History<Texts<'a>> {
         &mut self.history
@@ -151,6 +156,8 @@ pub(crate) struct Texts<'a> {
     by_key: HashMap<BlobKey, TextId>,
     places: Vec<Place>,
     at: HashMap<(String, String), Option<TextId>>,
+    /// Texts that were kept, and are neither in the spool nor in git any more.
+    broken: usize,
 }
 
 #[derive(Default)]
@@ -163,7 +170,7 @@ struct Place {
 
 impl<'a> Texts<'a> {
     fn new(reader: &'a Reader, objects: Option<Objects>) -> Texts<'a> {
-        Texts { reader, objects, by_key: HashMap::new(), places: Vec::new(), at: HashMap::new() }
+        Texts { reader, objects, by_key: HashMap::new(), places: Vec::new(), at: HashMap::new(), broken: 0 }
     }
 
     fn of_key(&mut self, key: BlobKey) -> TextId {
@@ -227,7 +234,10 @@ impl<'a> Texts<'a> {
         let bytes = match (kept, &place.oid) {
             (Some(bytes), _) => bytes,
             (None, Some(oid)) => self.objects.as_mut()?.blob(oid)?,
-            (None, None) => return None,
+            (None, None) => {
+                self.broken += usize::from(place.kept.is_some());
+                return None;
+            }
         };
         if bytes.len() as u64 > TEXT_BYTES_MAX || bytes.contains(&0) {
             return None;

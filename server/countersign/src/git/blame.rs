@@ -13,6 +13,7 @@ use countersign_spool::{Reader, SpoolError};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::attested;
 use super::attribute::{self, Attributor};
 use super::objects::{Objects, TEXT_BYTES_MAX};
 use super::state::Layout;
@@ -94,8 +95,10 @@ pub(crate) struct Facts {
 /// What was asked.
 #[derive(Debug)]
 pub(crate) struct Asked {
-    /// The file, absolute; below the repository's root in a bare one.
+    /// The file, absolute.
     pub(crate) file: PathBuf,
+    /// As it was given: a path in the repository, where that is named.
+    pub(crate) given: PathBuf,
     /// From 1, both ends included; `None` for all.
     pub(crate) lines: Option<RangeInclusive<u32>>,
     /// A revision; `None` for the work tree.
@@ -105,6 +108,11 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    fn given(&self) -> Option<String> {
+        let parts: Option<Vec<&str>> = self.given.components().map(|part| part.as_os_str().to_str()).collect();
+        Some(parts.filter(|_| self.given.is_relative())?.join("/"))
+    }
+
     /// Returns the repository of the file, if it is in one.
     pub(crate) fn layout(&self) -> Option<Layout> {
         match &self.git_dir {
@@ -126,6 +134,9 @@ pub(crate) enum BlameError {
     /// There is no such file.
     #[error("{0}: there is no such file")]
     NoFile(String),
+    /// It is a directory, or something else without lines.
+    #[error("{0} is not a file")]
+    NotAFile(String),
     /// A bare repository has no work tree.
     #[error("a bare repository has no work tree: say which revision with --rev")]
     NoWorkTree,
@@ -148,10 +159,11 @@ pub(crate) fn blame(reader: Option<&Reader>, asked: &Asked) -> Result<Blame, Bla
         return Err(BlameError::NoRepository(dir.display().to_string()));
     }
     let file = super::state::real(&asked.file);
-    let path = match (&layout, &asked.git_dir) {
-        (Some(_), Some(_)) if asked.file.is_relative() => Some(asked.file.to_string_lossy().replace('\\', "/")),
-        (Some(layout), _) => layout.path_of(&file),
-        (None, _) => None,
+    let path = match &layout {
+        // Whoever names a repository names its path, unless the file stands in its work tree.
+        Some(layout) if asked.git_dir.is_some() => layout.path_of(&file).or_else(|| asked.given()),
+        Some(layout) => layout.path_of(&file),
+        None => None,
     };
     let mut answer = Blame { path: path.clone().unwrap_or_else(|| shown.clone()), ..Blame::default() };
     let mut objects = layout.as_ref().map(|layout| Objects::of(&layout.git_dir));
@@ -213,6 +225,15 @@ pub(crate) fn blame(reader: Option<&Reader>, asked: &Asked) -> Result<Blame, Bla
         let commits = commits.map(|it| it.answer(&mut answer.told)).unwrap_or_default();
         return finish(answer, None, asked, &text, &attribution, &commits, |_| false);
     };
+    let nearest = match (&mut objects, &path) {
+        (Some(objects), Some(path)) => attested::nearest(reader, objects, commit.as_deref(), path, &text),
+        _ => None,
+    };
+    if let Some(it) = nearest.as_ref().filter(|it| it.is_exact) {
+        let commits = commits.map(|it| it.answer(&mut answer.told)).unwrap_or_default();
+        let is_inferred = |id: &str| it.inferred.contains(id);
+        return finish(answer, Some(reader), asked, &text, &it.attribution, &commits, is_inferred);
+    }
     let mut attributor = match &layout {
         Some(layout) => Attributor::open(reader, layout)?,
         None => None,
@@ -221,10 +242,15 @@ pub(crate) fn blame(reader: Option<&Reader>, asked: &Asked) -> Result<Blame, Bla
         (Some(it), Some(commit), Some(path), _) => it.of_version(commit, path).map(|known| known.attribution.clone()),
         (Some(it), None, Some(path), Some(layout)) => Some(it.of_text(layout, path, &text)),
         (None, None, _, None) => Some(attribute::of_text(reader, &file, &text)?),
-        _ => None,
+        // What was seen in another clone on this device was attested under the same commits.
+        _ => nearest.map(|it| it.attribution),
     };
     let attribution = attribution.filter(|found| found.covers(text.len()));
     let attribution = attribution.unwrap_or_else(|| Attribution::new(text.len(), Origin::Unknown));
+    if let Some(broken) = attributor.as_mut().map(Attributor::broken).filter(|broken| *broken > 0) {
+        let are = if broken == 1 { "text that was seen is" } else { "texts that were seen are" };
+        answer.missing.push(format!("{broken} {are} damaged or gone: what came with them is not known"));
+    }
     let commits = commits.map(|it| it.answer(&mut answer.told)).unwrap_or_default();
     let is_inferred = |id: &str| attributor.as_mut().is_some_and(|it| it.history().is_inferred(id));
     finish(answer, Some(reader), asked, &text, &attribution, &commits, is_inferred)
@@ -261,7 +287,7 @@ fn read(file: &Path, shown: &str) -> Result<Read, BlameError> {
         return Ok(Read::Bytes(target.to_string_lossy().into_owned().into_bytes()));
     }
     if !metadata.is_file() {
-        return Err(BlameError::NoFile(shown.to_owned()));
+        return Err(BlameError::NotAFile(shown.to_owned()));
     }
     if metadata.len() > TEXT_BYTES_MAX {
         return Ok(Read::TooLarge);
