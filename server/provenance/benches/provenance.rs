@@ -5,7 +5,7 @@ use countersign_event::{Timestamp, digest};
 use countersign_provenance::attribution::Attribution;
 use countersign_provenance::carry::{Known, Tier, carry};
 use countersign_provenance::distance::distance;
-use countersign_provenance::session::{Event, Session};
+use countersign_provenance::session::{Answer, Event, Session};
 use countersign_provenance::spans::{ContributionId, Origin, Spans};
 use countersign_provenance::text::{Change, Edit, Encoding, Text};
 use divan::{Bencher, black_box};
@@ -132,6 +132,35 @@ mod keystroke {
                 let (uri, text) = (uri.clone(), source.clone());
                 let opened = Event::Opened { uri, language: "rust".to_owned(), version: 0, text };
                 session.handle(opened, now);
+                (session, events.clone())
+            })
+            .bench_local_values(|(mut session, events)| {
+                for event in events {
+                    black_box(session.handle(event, now));
+                }
+                session
+            });
+    }
+
+    #[divan::bench(args = [10, 1_000, 10_000])]
+    fn through_the_session_among_spans(bencher: Bencher<'_, '_>, count: usize) {
+        let source = file(5_000);
+        let uri = "file:///a.rs".to_owned();
+        let now = Timestamp::from_millis(0);
+        let attribution = Attribution::of_origins(&source, spans(source.len(), count));
+        let answer = Answer { uri: uri.clone(), question: 1, attribution, is_outside: false, past: Vec::new() };
+        let change = |(change, version)| {
+            let (uri, changes) = (uri.clone(), vec![change]);
+            Event::Changed { uri, version, changes, encoding: Encoding::Utf16 }
+        };
+        let events: Vec<Event> = typing(2_500).zip(1..).map(change).collect();
+        bencher
+            .counter(divan::counter::ItemsCount::new(16usize))
+            .with_inputs(|| {
+                let mut session = Session::new([0; 32]);
+                let (uri, text) = (uri.clone(), source.clone());
+                session.handle(Event::Opened { uri, language: "rust".to_owned(), version: 0, text }, now);
+                session.handle(Event::Known(answer.clone()), now);
                 (session, events.clone())
             })
             .bench_local_values(|(mut session, events)| {
