@@ -56,7 +56,7 @@ struct Source<'a> {
 pub fn carry(known: &[Known<'_>], text: &str, actor: &Origin, hunks: Option<&[Hunk]>) -> Attribution {
     let known: Vec<Known<'_>> =
         known.iter().filter(|known| known.attribution.covers(known.text.len())).copied().collect();
-    if let Some(same) = known.iter().find(|known| known.text == text) {
+    if let Some(same) = known.iter().find(|known| known.tier == Tier::Strong && known.text == text) {
         return same.attribution.clone();
     }
     let mut keys = Keys::default();
@@ -75,6 +75,8 @@ pub fn carry(known: &[Known<'_>], text: &str, actor: &Origin, hunks: Option<&[Hu
         let hints = hunks.filter(|_| at == 0).and_then(|hunks| hints::regions(hunks, &source.old, &new));
         let open: Vec<bool> = (0..new.len()).map(|line| target.is_open(line)).collect();
         let pairs = match known.tier {
+            // The whole text was there before; what it took its place of still comes first.
+            _ if known.text == text => align::same(new.len()),
             Tier::Strong => align::align(&source.old, &new, hints.as_deref()),
             Tier::Stored => align::likely_runs(&source.old, &new, &align::align(&source.old, &new, None), &open),
             Tier::Weak => align::scattered(&source.old, &new, &open),
