@@ -14,6 +14,7 @@ mod lsp;
 mod real;
 mod replay;
 mod rough;
+mod scenario;
 mod setup;
 mod soak;
 mod status;
