@@ -162,7 +162,7 @@ fn a_newer_spool_is_left_alone_and_events_go_to_the_inbox() {
     writer.flush(Duration::from_secs(20)).unwrap();
     assert_eq!(set_aside(dir.path()), [] as [String; 0]);
     // The newer version is back.
-    tamper(dir.path(), "PRAGMA user_version = 1");
+    tamper(dir.path(), "PRAGMA user_version = 2");
     assert_eq!(Spool::open(dir.path()).unwrap().append(&[]).unwrap().inserted, 2);
 }
 
