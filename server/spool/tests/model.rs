@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use countersign_event::batch::Item;
 use countersign_event::chain::Hash;
 use countersign_event::{EventBytes, Timestamp};
-use countersign_spool::{Append, Class, Placed, Reader, Snapshot, Spool, SpoolError, append_once, verify};
+use countersign_spool::{Append, Class, Kind, Placed, Reader, Snapshot, Spool, SpoolError, append_once, verify};
 use proptest::prelude::*;
 use support::{event, with_class};
 
@@ -80,13 +80,9 @@ impl Queue {
 const TO: &str = "https://collector.example";
 
 fn snapshot(path: u8, text: u8) -> Snapshot {
-    Snapshot {
-        path: format!("/{path}"),
-        repository_path: None,
-        text: format!("text {text}"),
-        spans_json: "[]".to_owned(),
-        time: Timestamp::from_millis(1_760_000_000_000),
-    }
+    let time = Timestamp::from_millis(1_760_000_000_000);
+    let text = Some(format!("text {text}").into_bytes());
+    Snapshot { spans_json: Some("[]".to_owned()), ..Snapshot::of(format!("/{path}"), Kind::Saved, text, time) }
 }
 
 fn action() -> impl Strategy<Value = Action> {

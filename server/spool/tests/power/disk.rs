@@ -81,7 +81,7 @@ impl Dice {
 }
 
 /// The disk, step by step.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Disk {
     files: BTreeMap<String, File>,
     /// Deleted names that power loss may bring back.
@@ -91,6 +91,11 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
+    /// The same disk under the next process, with a recording of its own.
+    pub(crate) fn after_restart(&self) -> Disk {
+        Disk { steps: 0, ..self.clone() }
+    }
+
     /// Takes one more step of a recording.
     pub(crate) fn step(&mut self, step: &Step) {
         self.steps += 1;

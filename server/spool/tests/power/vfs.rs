@@ -67,21 +67,29 @@ pub(crate) struct Recording {
     pub(crate) letters: BTreeMap<String, Vec<u8>>,
 }
 
-/// Begins to write down what happens to the files of a directory. One at a time.
-pub(crate) fn record(dir: &Path) {
+/// What happens to the files of one directory, while it is written down; one at a time.
+pub(crate) struct Recorder(#[expect(dead_code, reason = "held, not read: others wait for it")] MutexGuard<'static, ()>);
+
+/// Begins to write down what happens to the files of a directory.
+pub(crate) fn record(dir: &Path) -> Recorder {
+    static ONE: Mutex<()> = Mutex::new(());
     install();
+    // A test that failed while it recorded says so itself.
+    let one = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     *tape() = Tape { dir: Some(dir.canonicalize().unwrap()), ..Tape::default() };
+    Recorder(one)
+}
+
+impl Recorder {
+    pub(crate) fn end(self) -> Recording {
+        let tape = std::mem::take(&mut *tape());
+        Recording { entries: tape.entries, letters: tape.letters }
+    }
 }
 
 /// Notes that the script was promised something.
 pub(crate) fn tell(n: usize) {
     note(None, Step::Told(n));
-}
-
-/// Ends the recording.
-pub(crate) fn recorded() -> Recording {
-    let tape = std::mem::take(&mut *tape());
-    Recording { entries: tape.entries, letters: tape.letters }
 }
 
 fn note(file: Option<&Path>, step: Step) {
