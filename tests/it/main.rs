@@ -15,6 +15,7 @@ mod purge;
 mod real;
 mod replay;
 mod rough;
+mod scenario;
 mod setup;
 mod soak;
 mod status;

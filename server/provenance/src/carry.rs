@@ -51,8 +51,8 @@ struct Source<'a> {
 /// are passed over. `hunks` is a tool's own word on which lines it replaced in the first of them: it
 /// decides which of two equal lines is new.
 ///
-/// Costs some milliseconds for 5,000 lines and less than a second for 100,000; bounded by size: where
-/// large parts have nothing unique in common, they are new.
+/// Costs 3 to 10 ms for 5,000 lines and half a second for 100,000; 1.4 s where those have nothing in
+/// common. Bounded by size: where large parts have nothing unique in common, they are new.
 pub fn carry(known: &[Known<'_>], text: &str, actor: &Origin, hunks: Option<&[Hunk]>) -> Attribution {
     let known: Vec<Known<'_>> =
         known.iter().filter(|known| known.attribution.covers(known.text.len())).copied().collect();

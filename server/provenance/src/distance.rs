@@ -23,8 +23,10 @@ const MAX_LEVENSHTEIN: usize = 4096;
 /// A moved run has at least this many non-blank bytes: shorter ones recur by chance.
 const MIN_MOVE_BYTES: usize = 30;
 
-/// Where so many tokens are missed on both sides, whole blocks are looked for without regard to order.
+/// Where so many tokens are missed on both sides, blocks of at least as many are looked for once more,
+/// and only runs of [`MIN_LONG_RUN`] stay where they are.
 const MIN_TORN: usize = 8;
+const MIN_LONG_RUN: usize = 32;
 
 /// So many places of the earlier text are tried for one run of the later.
 const MAX_MOVE_PLACES: usize = 8;
@@ -43,10 +45,12 @@ pub fn distance(earlier: &str, later: &str) -> Distance {
     let min_run = MIN_RUN.min(old.len());
     let (runs, exact) = tokens::long_runs(&old_keys, &new_keys, |run| run.len >= min_run);
     let in_order: usize = runs.iter().map(|run| run.len).sum();
-    let mut kept = in_order + moved_tokens(&old, &old_keys, &new_keys, &runs);
-    // Blocks of one style that changed places share runs in order that tear them apart.
+    let mut kept = in_order + moved_tokens(&old, &old_keys, &new_keys, &runs, MIN_RUN);
     if old.len().min(new.len()) - kept >= MIN_TORN {
-        kept = kept.max(moved_tokens(&old, &old_keys, &new_keys, &[]));
+        // Blocks of one style that changed places share short runs in order, which tear them apart.
+        let long: Vec<Run> = runs.into_iter().filter(|run| run.len >= MIN_LONG_RUN).collect();
+        let in_order: usize = long.iter().map(|run| run.len).sum();
+        kept = kept.max(in_order + moved_tokens(&old, &old_keys, &new_keys, &long, MIN_TORN));
     }
     let deleted = old.len() - kept;
     Distance {
@@ -77,8 +81,8 @@ fn counted(text: &str) -> Vec<Range<usize>> {
     tokens
 }
 
-/// Counts tokens that stand elsewhere in the later text, each at most once.
-fn moved_tokens(old: &[Range<usize>], old_keys: &[u32], new_keys: &[u32], runs: &[Run]) -> usize {
+/// Counts tokens that stand elsewhere in the later text, each at most once, in runs of at least `row`.
+fn moved_tokens(old: &[Range<usize>], old_keys: &[u32], new_keys: &[u32], runs: &[Run], row: usize) -> usize {
     let mut old_used = vec![false; old_keys.len()];
     let mut new_used = vec![false; new_keys.len()];
     for run in runs {
@@ -86,8 +90,8 @@ fn moved_tokens(old: &[Range<usize>], old_keys: &[u32], new_keys: &[u32], runs: 
         new_used[run.new..run.new + run.len].fill(true);
     }
     let mut places: HashMap<&[u32], Vec<usize>> = HashMap::new();
-    for (at, keys) in old_keys.windows(MIN_RUN).enumerate() {
-        if old_used[at..at + MIN_RUN].iter().all(|used| !used) {
+    for (at, keys) in old_keys.windows(row).enumerate() {
+        if old_used[at..at + row].iter().all(|used| !used) {
             let places = places.entry(keys).or_default();
             if places.len() < MAX_MOVE_PLACES {
                 places.push(at);
@@ -100,8 +104,12 @@ fn moved_tokens(old: &[Range<usize>], old_keys: &[u32], new_keys: &[u32], runs: 
 
     let mut moved = 0;
     let mut at = 0;
-    while at + MIN_RUN <= new_keys.len() {
-        let longest = places.get(&new_keys[at..at + MIN_RUN]).into_iter().flatten().map(|&place| {
+    while at + row <= new_keys.len() {
+        if new_used[at] {
+            at += 1;
+            continue;
+        }
+        let longest = places.get(&new_keys[at..at + row]).into_iter().flatten().map(|&place| {
             let fits = |&i: &usize| {
                 old_keys.get(place + i) == new_keys.get(at + i)
                     && old_used.get(place + i) == Some(&false)
@@ -112,7 +120,7 @@ fn moved_tokens(old: &[Range<usize>], old_keys: &[u32], new_keys: &[u32], runs: 
         // Of equal lengths the first place: `max_by_key` would take the last.
         let best = longest.max_by_key(|&(len, place)| (len, std::cmp::Reverse(place)));
         match best {
-            Some((len, place)) if len >= MIN_RUN && non_blank_bytes(&old[place..place + len]) >= MIN_MOVE_BYTES => {
+            Some((len, place)) if len >= row && non_blank_bytes(&old[place..place + len]) >= MIN_MOVE_BYTES => {
                 old_used[place..place + len].fill(true);
                 moved += len;
                 at += len;

@@ -580,3 +580,22 @@ proptest! {
         prop_assert_eq!(carry(&known, &text, &Origin::Unknown, None), Attribution::of_origins(&text, expected));
     }
 }
+
+#[test]
+fn the_comma_that_a_formatter_adds_goes_with_its_line() {
+    check(
+        &["
+a|result = frobnicate(first_argument, second_argument, third_argument)
+h|print(result)
+"],
+        "result = frobnicate(\n    first_argument,\n    second_argument,\n    third_argument,\n)\nprint(result)\n",
+        expect![[r#"
+            ai a "result = frobnicate(\n"
+            ai a "    first_argument,\n"
+            ai a "    second_argument,\n"
+            ai a "    third_argument,\n"
+            ai a ")\n"
+            human "print(result)\n"
+        "#]],
+    );
+}

@@ -339,15 +339,16 @@ impl Play {
 
     /// Makes a line that does not stand in the text and never did, or a common one.
     fn line(&mut self, common: bool, seed: u32, origin: &Origin) -> Line {
+        self.next += 1;
         if common {
-            return Line::common(seed, origin);
+            return Line { id: self.next, ..Line::common(seed, origin) };
         }
         loop {
             self.next += 1;
             let number = matches!(self.kind, Lines::Unique).then_some(self.next);
             let line = Line::of(seed.wrapping_add(self.next.wrapping_mul(7_919)), number, origin);
             if self.used.insert(line.signs(), ()).is_none() {
-                return line;
+                return Line { id: self.next, ..line };
             }
         }
     }
@@ -418,7 +419,9 @@ impl Play {
     /// Nobody saw the keys: the text is carried from what was known.
     fn carry(&mut self, actor: &Origin, with_hunks: bool, stored: &[usize]) {
         let (old, new) = (self.text.to_string(), self.world.text());
-        let named = with_hunks.then(|| hunks(&old, &new));
+        // The tool knows which of two equal lines it wrote.
+        let before = &self.earlier.last().expect("a step begins with a look").0;
+        let named = with_hunks.then(|| hunks(&before.told_apart(), &self.world.told_apart()));
         let earlier: Vec<(String, &Attribution)> = stored
             .iter()
             .map(|at| &self.earlier[*at])

@@ -13,6 +13,8 @@ pub(crate) struct Token {
 /// A line, and who changed it last.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Line {
+    /// Tells it from others that look the same; parts of a wrapped call share it.
+    pub(crate) id: u32,
     pub(crate) indent: usize,
     pub(crate) tokens: Vec<Token>,
     pub(crate) writer: Origin,
@@ -76,7 +78,7 @@ impl Line {
             let spaced = !tokens.is_empty() && !tight(&text) && !after_open;
             tokens.push(Token { text, origin: origin.clone(), spaced });
         }
-        Line { indent: (seed % 4) as usize, tokens, writer: origin.clone() }
+        Line { id: 0, indent: (seed % 4) as usize, tokens, writer: origin.clone() }
     }
 
     /// Makes a line that many texts have many times.
@@ -87,7 +89,7 @@ impl Line {
         } else {
             vec![Token { text: text.into(), origin: origin.clone(), spaced: false }]
         };
-        Line { indent: 0, tokens, writer: origin.clone() }
+        Line { id: 0, indent: 0, tokens, writer: origin.clone() }
     }
 
     pub(crate) fn is_blank(&self) -> bool {
@@ -143,6 +145,11 @@ impl World {
         text
     }
 
+    /// Returns a text in which no two lines are equal, to compare line by line what the truth is.
+    pub(crate) fn told_apart(&self) -> String {
+        self.lines.iter().map(|line| format!("{} {}\n", line.id, line.signs())).collect()
+    }
+
     /// Wraps or joins calls and plays with blanks, as formatters do. Changes nobody's authorship.
     pub(crate) fn format(&mut self, seed: u32) {
         match seed % 6 {
@@ -172,7 +179,7 @@ impl World {
             let part = |tokens: &[Token], indent: usize| {
                 let mut tokens = tokens.to_vec();
                 tokens[0].spaced = false;
-                Line { indent, tokens, writer: line.writer.clone() }
+                Line { id: line.id, indent, tokens, writer: line.writer.clone() }
             };
             wrapped.push(part(&line.tokens[..=open], line.indent));
             let arguments: Vec<&[Token]> =
@@ -234,7 +241,7 @@ impl World {
                     tokens.push(token);
                 }
             }
-            self.lines.insert(at, Line { indent: parts[0].indent, tokens, writer });
+            self.lines.insert(at, Line { id: parts[0].id, indent: parts[0].indent, tokens, writer });
             at += 1;
         }
     }
