@@ -238,6 +238,14 @@ fn a_text_or_an_event_that_goes_without_a_record_of_its_own_is_named() {
             "UPDATE holes SET trimmed = 'x' WHERE seq = (SELECT min(seq) FROM holes)".to_owned(),
             not_what,
         ),
+        (
+            "a text, in the place of another one on a record",
+            format!(
+                "{hide}, trimmed = (SELECT trimmed FROM contents WHERE event = '' ORDER BY rowid LIMIT 1) WHERE state = 'ok';
+                 DELETE FROM contents WHERE rowid = (SELECT min(rowid) FROM contents WHERE event = '')"
+            ),
+            not_what,
+        ),
         ("the leaf of a text", "DELETE FROM contents WHERE event = ''".to_owned(), not_what),
         (
             "a text that is back",
