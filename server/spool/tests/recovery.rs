@@ -197,7 +197,7 @@ fn what_is_readable_of_a_damaged_spool_is_brought_over_and_the_rest_is_counted()
 }
 
 fn original(n: u64) -> Append {
-    if n % 10 == 0 { event_with_content(n, &format!("text {n}")) } else { event(n) }
+    if n.is_multiple_of(10) { event_with_content(n, &format!("text {n}")) } else { event(n) }
 }
 
 /// Has somebody find the damage, as a writer does that meets it.
