@@ -1,6 +1,7 @@
 //! The language server as an editor has it: a process at the other end of two pipes.
 
 pub mod client;
+mod outside;
 
 use std::process::{Command, Stdio};
 
@@ -403,14 +404,19 @@ fn a_whole_text_that_changes_one_line_leaves_the_others_with_their_writers() {
 
 /// Shows, accepts and inserts `text` at `line`, as an extension and its editor would.
 fn accept(client: &mut Client, id: &str, version: i64, line: u32, text: &str) {
+    accept_at(client, URI, id, version, line, text);
+}
+
+/// As [`accept`], in any document.
+fn accept_at(client: &mut Client, uri: &str, id: &str, version: i64, line: u32, text: &str) {
     let at = json!({ "line": line, "character": 0 });
     let message = |event: &str| {
         json!({ "event": event, "id": id, "tool": "copilot", "toolVersion": "1.388.0",
-                "textDocument": { "uri": URI }, "range": { "start": at, "end": at },
+                "textDocument": { "uri": uri }, "range": { "start": at, "end": at },
                 "text": text, "model": { "requested": "gpt-41-copilot" } })
     };
     client.notify("countersign/suggestion", message("shown"));
-    client.change(URI, version, &[(line, 0, line, 0, text)]);
+    client.change(uri, version, &[(line, 0, line, 0, text)]);
     client.notify("countersign/suggestion", message("accepted"));
 }
 
@@ -437,7 +443,10 @@ fn an_accepted_suggestion_becomes_an_ai_span_with_its_five_facts() {
     {
         assert!(shown.contains(part), "{part} is not in\n{shown}");
     }
-    assert_eq!(hover(&mut client, 2), Value::Null);
+    let mixed = hover(&mut client, 2)["contents"]["value"].as_str().unwrap().to_owned();
+    assert!(mixed.starts_with("**Mixed** · 81 % AI, 19 % human · last changed by a person\n**AI-written**"), "{mixed}");
+    let unknown = hover(&mut client, 0)["contents"]["value"].as_str().unwrap().to_owned();
+    assert!(unknown.starts_with("**Origin unknown**"), "{unknown}");
 
     let contribution = client.attribution(URI)["spans"][1]["contribution"].as_str().unwrap().to_owned();
     let known = client.request("countersign/contribution", json!({ "id": contribution }));
@@ -456,6 +465,31 @@ fn an_accepted_suggestion_becomes_an_ai_span_with_its_five_facts() {
     let moments: Vec<&str> =
         of_type(&events, "contribution.measured").iter().filter_map(|e| e["data"]["moment"].as_str()).collect();
     assert!(moments.contains(&"save"), "{moments:?}");
+}
+
+#[test]
+fn attribution_names_every_lines_author_its_last_writer_and_the_shares() {
+    let world = World::new();
+    let mut client = Client::initialized(&world, utf16());
+    client.open(URI, "python", 1, "import os\n");
+    accept(&mut client, "s-1", 2, 1, "def load(path):\n    return open(path)\n");
+    client.change(URI, 3, &[(2, 16, 2, 20, "name")]);
+    client.change(URI, 4, &[(3, 0, 3, 0, "x = 1\n")]);
+    let all = client.attribution(URI);
+    assert_eq!(all["summary"], json!({ "ai": 1, "human": 1, "mixed": 1, "unknown": 1 }));
+    let id = all["spans"][1]["contribution"].clone();
+    let ai = json!({ "origin": "ai", "contribution": id, "how": "reported", "share": 1.0 });
+    assert_eq!(all["lines"][1]["shares"], json!([ai]));
+    assert_eq!(all["lines"][2]["author"], "mixed");
+    assert_eq!(all["lines"][2]["lastWriter"], json!({ "origin": "human", "how": "observed" }));
+    assert_eq!(all["lines"][0]["lastWriter"], json!({ "origin": "unknown" }));
+
+    let range = json!({ "start": { "line": 2, "character": 16 }, "end": { "line": 2, "character": 20 } });
+    let part = client.request("countersign/attribution", json!({ "textDocument": { "uri": URI }, "range": range }));
+    assert_eq!(part["spans"], json!([{ "range": range, "origin": "human", "how": "observed" }]));
+    assert_eq!(part["lines"].as_array().unwrap().len(), 1);
+    assert_eq!(part["version"], 4);
+    client.finish();
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod lsp;
 mod real;
 mod replay;
 mod rough;
+mod setup;
 mod soak;
 mod status;
 mod support;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use countersign_event::content::{ContentName, KeepReason, NewContent};
 use countersign_event::{EventBytes, Timestamp};
-use countersign_spool::{Append, Class, Placed, Reader, Snapshot, Spool, append_once};
+use countersign_spool::{Append, Class, Kind, Placed, Reader, Snapshot, Spool, append_once};
 use serde_json::{Value, json};
 
 use crate::support::{World, git, json_lines, of_type, wait_for};
@@ -588,11 +588,13 @@ fn trace_answers_by_file_and_line_from_the_spool_and_from_the_archive() {
         { "start": 12 + ai.len(), "end": text.len(), "origin": "human" },
     ]);
     let snapshot = Snapshot {
-        path: path(&file).to_owned(),
-        repository_path: Some("a.rs".to_owned()),
-        text: text.clone(),
-        spans_json: spans.to_string(),
-        time: "2026-01-02T03:04:06.000Z".parse::<Timestamp>().expect("a time"),
+        spans_json: Some(spans.to_string()),
+        ..Snapshot::of(
+            path(&file).to_owned(),
+            Kind::Saved,
+            Some(text.clone().into_bytes()),
+            "2026-01-02T03:04:06.000Z".parse::<Timestamp>().expect("a time"),
+        )
     };
     Spool::open(&world.state()).expect("a spool").put_snapshot(&snapshot).expect("kept");
     // The text has moved since: a line before it, another indent.

@@ -36,6 +36,8 @@ pub enum Refusal {
     Invalid(String),
     /// It does not continue where the archive stands.
     Gap(Cursor),
+    /// Its epoch was ended by a hole of unknown digest.
+    Ended(u64),
     /// It is another history than the archived one; the evidence is kept.
     Fork {
         /// The first place that differs.
@@ -98,9 +100,10 @@ impl Checked {
         }
     }
 
-    /// The hash after `seq`, as far as the batch says it.
+    /// The hash after `seq`, as far as the batch says it. After a hole of unknown digest nobody can say.
     fn hash_after(&self, seq: u64) -> Option<Hash> {
-        self.hash_before(seq + 1)
+        let place = seq.checked_sub(self.first_seq).and_then(|n| self.places.get(n as usize));
+        if place.is_some_and(|place| place.what.ends_epoch()) { None } else { self.hash_before(seq + 1) }
     }
 }
 
@@ -227,6 +230,13 @@ pub fn place(
     if batch.first_seq > cursor.acked_through + 1 && !batch.places.is_empty() {
         return Ok(Err(Refusal::Gap(cursor)));
     }
+    let new_from = cursor.acked_through + 1;
+    if !batch.places.is_empty() && batch.first_seq + batch.places.len() as u64 > new_from && cursor.acked_through > 0 {
+        let last = archive.rows_of(stream, epoch, cursor.acked_through - 1, 1)?;
+        if last.first().is_some_and(|row| row.what.as_ref().is_err_and(|hole| hole.sha256.is_none())) {
+            return Ok(Err(Refusal::Ended(cursor.acked_through)));
+        }
+    }
     if let Some(fork) = first_difference(archive, batch, &cursor)? {
         let (seq, ours) = (fork.seq, fork.ours.is_some());
         archive.put_fork(&fork, now_ms)?;
@@ -239,15 +249,31 @@ pub fn place(
         archive.put_stream(&stream, now_ms)?;
     }
     archive.put_head(&batch.head, now_ms)?;
-    let known = (cursor.acked_through + 1).saturating_sub(batch.first_seq) as usize;
-    let new = batch.places.get(known..).unwrap_or_default();
-    archive.append(stream, epoch, new, now_ms)?;
+    let known = new_from.saturating_sub(batch.first_seq) as usize;
+    let mut new = batch.places.get(known..).unwrap_or_default().to_vec();
+    for place in &mut new {
+        once(archive, stream, place)?;
+    }
+    archive.append(stream, epoch, &new, now_ms)?;
     // Everything of the batch is archived now. No more than what was sent is acknowledged, so that a
     // device can refuse whoever claims more; an empty batch is told where the archive stands.
     let (acked_through, head_hash) =
         batch.places.last().map_or((cursor.acked_through, cursor.head_hash), |last| (last.seq, last.hash));
     let gaps = archive.gaps(stream)?.into_iter().filter(|gap| gap.epoch != epoch).collect();
     Ok(Ok(BatchAnswer { acked_through, head_hash, verdicts: batch.verdicts.clone(), gaps, retry_after: None }))
+}
+
+/// Puts a hole in the place of an event that the stream has already, byte for byte, in another epoch: a
+/// device that had to begin an epoch anew may not know what arrived in the one before.
+fn once(archive: &mut dyn Archive, stream: &str, place: &mut Placed) -> Result<(), ArchiveError> {
+    let Place::Event(bytes, index) = &place.what else { return Ok(()) };
+    let Some(row) = archive.row_of_event(stream, &index.id)? else { return Ok(()) };
+    if row.what.is_ok_and(|archived| archived == *bytes) {
+        let reason = format!("archived already: epoch {}, seq {}", row.epoch, row.seq);
+        let sha256 = Some(Hash(sha256(bytes.as_bytes())));
+        place.what = Place::Hole(Hole { seq: place.seq, sha256, reason });
+    }
+    Ok(())
 }
 
 /// Returns the first place at which the batch and the archive tell different histories.

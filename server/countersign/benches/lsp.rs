@@ -2,7 +2,7 @@
 //! the same run: `cargo bench -p countersign --bench lsp`.
 //!
 //! Prints: start to the answer of `initialize`; a request's round trip; a change and a request right
-//! behind it; a burst of changes; resident memory. What is compared with nothing means nothing, so every
+//! behind it; a burst of changes; a change in a text of many spans; resident memory. What is compared with nothing means nothing, so every
 //! row has its floor.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark tells on stdout and may panic")]
@@ -92,6 +92,26 @@ fn main() {
     row(&format!("{BURST} changes at once, thousand/s"), per_second(&ours_burst), per_second(&theirs_burst));
     row("... CPU us each", us(percentile(&ours_burst_cpu, 50)), us(percentile(&theirs_burst_cpu, 50)));
 
+    for spans in [10, 1_000, 10_000] {
+        let mut peer = Peer::ready(own());
+        peer.split(spans / scale);
+        let mut floor = Peer::ready(floor());
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..REQUESTS / 4 / scale {
+            for (peer, times) in [(&mut peer, &mut ours), (&mut floor, &mut theirs)] {
+                let start = Instant::now();
+                peer.change();
+                peer.status();
+                times.push(start.elapsed());
+            }
+        }
+        for p in [50, 99] {
+            let name = format!("change among {spans} spans, then request, p{p} us");
+            row(&name, us(percentile(&ours, p)), us(percentile(&theirs, p)));
+        }
+        println!("resident, {spans} spans, MiB: {:.1}", peer.resident_mib());
+    }
+
     let mut peer = Peer::ready(own());
     println!("resident, one file open, MiB: {:.1}", peer.resident_mib());
     for n in 0..19 {
@@ -136,6 +156,7 @@ struct Peer {
     child: Child,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
+    uri: &'static str,
     version: i64,
     id: i64,
 }
@@ -144,7 +165,7 @@ impl Peer {
     fn new(mut command: Command) -> Peer {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let (stdin, stdout) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
-        Peer { child, stdin, stdout, version: 0, id: 0 }
+        Peer { child, stdin, stdout, uri: URI, version: 0, id: 0 }
     }
 
     fn ready(command: Command) -> Peer {
@@ -164,6 +185,32 @@ impl Peer {
         let text = "    value = compute(argument, other)  # a line of code\n".repeat(1_000);
         let document = json!({ "uri": uri, "languageId": "python", "version": 0, "text": text });
         self.tell("textDocument/didOpen", json!({ "textDocument": document }));
+    }
+
+    /// Makes a text of about `spans` spans, human and unknown in turn, and goes on there.
+    fn split(&mut self, spans: usize) {
+        let (lines, uri) = (spans.max(2_000), "file:///bench/spans.py");
+        let text = "    value = compute(argument, other)  # a line of code\n".repeat(lines);
+        let document = json!({ "uri": uri, "languageId": "python", "version": 0, "text": text });
+        self.tell("textDocument/didOpen", json!({ "textDocument": document }));
+        self.uri = uri;
+        let typed: Vec<Value> = (0..spans / 2)
+            .map(|line| {
+                let at = json!({ "line": line, "character": 12 });
+                json!({ "range": { "start": at, "end": at }, "text": "x" })
+            })
+            .collect();
+        for (changes, version) in typed.chunks(50).zip(1..) {
+            let document = json!({ "uri": uri, "version": version });
+            self.tell("textDocument/didChange", json!({ "textDocument": document, "contentChanges": changes }));
+        }
+        self.version = 1_000_000;
+        self.status();
+    }
+
+    fn status(&mut self) {
+        self.ask("countersign/status", json!({}));
+        self.read();
     }
 
     fn send(&mut self, message: &Value) {
@@ -196,7 +243,7 @@ impl Peer {
         self.version += 1;
         let at = json!({ "line": 500, "character": 4 + self.version % 40 });
         let body = json!({ "jsonrpc": "2.0", "method": "textDocument/didChange",
-            "params": { "textDocument": { "uri": URI, "version": self.version },
+            "params": { "textDocument": { "uri": self.uri, "version": self.version },
                         "contentChanges": [{ "range": { "start": at, "end": at }, "text": "x" }] } })
         .to_string();
         format!("Content-Length: {}\r\n\r\n{body}", body.len())

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::error::Failure;
 use crate::shell::Shell;
-use crate::{command, hook, lsp, replay, tap};
+use crate::{command, git, hook, lsp, replay, tap};
 
 /// The audit trail for AI-written code: which lines an AI wrote, which model, from what, who took it.
 #[derive(Debug, Parser)]
@@ -28,6 +28,9 @@ enum Command {
     Tap(TapArgs),
     /// One call of an agent's hook: JSON on stdin, nothing printed, always ends with 0
     Hook(HookArgs),
+    /// What git's own hooks call: nothing printed, always ends with 0
+    #[command(hide = true)]
+    Git(GitArgs),
     /// Print the events of the local spool
     Log(LogArgs),
     /// Say whether we are recording, what waits, and what is missing
@@ -36,6 +39,11 @@ enum Command {
     Verify(VerifyArgs),
     /// Who wrote these lines: every contribution with its five facts
     Trace(TraceArgs),
+    /// Who wrote each line of a file: a person, an AI, both, or nobody knows
+    Blame(BlameArgs),
+    /// Bring a repository's attributions up to date with what git did
+    #[command(hide = true)]
+    Settle(SettleArgs),
     /// Send what waits in the spool to the collector
     Replay(ReplayArgs),
     /// Receive trails, keep them, answer questions
@@ -44,6 +52,8 @@ enum Command {
     Pause(PauseArgs),
     /// Go on recording
     Resume(ResumeArgs),
+    /// Put us where things happen, or take us out again
+    Setup(SetupArgs),
     /// Print every setting with where it came from
     Config(JsonArgs),
     /// Run the whole story in a temporary directory
@@ -98,6 +108,26 @@ impl HookArgs {
 
     fn word(&self, at: usize) -> Option<String> {
         self.words.get(at).map(|word| word.to_string_lossy().into_owned())
+    }
+}
+
+/// Arguments of `git`. Nothing there is a mistake: git would take our exit code for a refusal.
+#[derive(Debug, Args)]
+pub(crate) struct GitArgs {
+    /// The hook, and what git tells it
+    #[arg(value_name = "HOOK", trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<OsString>,
+}
+
+impl GitArgs {
+    /// The hook.
+    pub(crate) fn hook(&self) -> Option<&str> {
+        self.word(0)
+    }
+
+    /// A word, from 0 on: the hook, then what git tells it.
+    pub(crate) fn word(&self, at: usize) -> Option<&str> {
+        self.words.get(at)?.to_str()
     }
 }
 
@@ -184,6 +214,34 @@ pub(crate) struct TraceArgs {
     pub(crate) ticket: Option<String>,
 }
 
+/// Arguments of `blame`.
+#[derive(Debug, Args)]
+pub(crate) struct BlameArgs {
+    /// A file, with lines: `src/auth.py:10` or `src/auth.py:10-20`
+    #[arg(value_name = "FILE[:A-B]")]
+    pub(crate) place: String,
+    /// One JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// What `git blame --porcelain` prints, with headers of our own
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) porcelain: bool,
+    /// The file as it is in this revision
+    #[arg(long)]
+    pub(crate) rev: Option<String>,
+    /// The repository, where it is not the one around the file; a bare one needs --rev
+    #[arg(long, value_name = "DIR")]
+    pub(crate) git_dir: Option<PathBuf>,
+}
+
+/// Arguments of `settle`.
+#[derive(Debug, Args)]
+pub(crate) struct SettleArgs {
+    /// A directory of the repository; else the current one
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+}
+
 /// Arguments of `replay`.
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
@@ -259,6 +317,35 @@ pub(crate) struct ResumeArgs {
     pub(crate) repository: bool,
 }
 
+/// Arguments of `setup`.
+#[derive(Debug, Args)]
+pub(crate) struct SetupArgs {
+    /// What to set up
+    #[command(subcommand)]
+    pub(crate) command: SetupCommand,
+}
+
+/// What can be set up.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SetupCommand {
+    /// The hooks of the git repository this is run in; hooks that are there go on as they are
+    Git(SetupGitArgs),
+}
+
+/// Arguments of `setup git`.
+#[derive(Debug, Args)]
+pub(crate) struct SetupGitArgs {
+    /// Only say what is set up; 1 if anything is missing
+    #[arg(long, conflicts_with_all = ["undo", "yes"])]
+    pub(crate) check: bool,
+    /// Take out what was set up
+    #[arg(long)]
+    pub(crate) undo: bool,
+    /// Don't ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
@@ -282,7 +369,7 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
     Cli::try_parse().map_err(|error| {
         // A reader that has gone needs no usage text.
         let _ = error.print();
-        let is_hook = std::env::args_os().nth(1).is_some_and(|word| word == "hook");
+        let is_hook = std::env::args_os().nth(1).is_some_and(|word| word == "hook" || word == "git");
         if error.use_stderr() && !is_hook { ExitCode::from(2) } else { ExitCode::SUCCESS }
     })
 }
@@ -291,7 +378,7 @@ impl Cli {
     /// Starts our own log where this command's belongs.
     pub(crate) fn start_logging(&self) {
         match self.command {
-            Command::Hook(_) => hook::start_logging(),
+            Command::Hook(_) | Command::Git(_) => hook::start_logging(),
             _ => crate::shell::start_logging(),
         }
     }
@@ -309,6 +396,13 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         hook::run(args);
         return Ok(ExitCode::SUCCESS);
     }
+    if let Command::Git(args) = &cli.command {
+        git::hooks::run(args);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Command::Setup(args) = &cli.command {
+        return command::setup::run(args);
+    }
     let shell = Shell::from_env()?;
     match &cli.command {
         Command::Lsp(args) => lsp::run(args, &shell),
@@ -317,12 +411,14 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Status(args) => command::status::run(args, &shell),
         Command::Verify(args) => command::verify::run(args, &shell),
         Command::Trace(args) => command::trace::run(args, &shell),
+        Command::Blame(args) => command::blame::run(args, &shell),
+        Command::Settle(args) => command::settle::run(args, &shell),
         Command::Replay(args) => replay::run(args, &shell),
         Command::Collect(args) => command::collect::run(args),
         Command::Pause(args) => command::pause::pause(args, &shell),
         Command::Resume(args) => command::pause::resume(args, &shell),
         Command::Config(args) => command::config::run(args, &shell),
-        Command::Demo(_) | Command::DemoServer(_) | Command::Hook(_) => {
+        Command::Demo(_) | Command::DemoServer(_) | Command::Hook(_) | Command::Git(_) | Command::Setup(_) => {
             unreachable!("run before the configuration is read")
         }
     }

@@ -1,10 +1,13 @@
 //! One file a subcommand: reads, asks, prints. Nothing here decides what is recorded.
 
+pub(crate) mod blame;
 pub(crate) mod collect;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod log;
 pub(crate) mod pause;
+pub(crate) mod settle;
+pub(crate) mod setup;
 pub(crate) mod status;
 pub(crate) mod trace;
 pub(crate) mod verify;

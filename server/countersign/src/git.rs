@@ -3,6 +3,15 @@
 //! Only the `git` binary answers, with optional locks off, so that no command of the user's ever
 //! waits for ours. Nothing here runs on the path of a keystroke.
 
+pub(crate) mod attested;
+pub(crate) mod attribute;
+pub(crate) mod blame;
+pub(crate) mod graph;
+pub(crate) mod hooks;
+pub(crate) mod objects;
+pub(crate) mod settle;
+pub(crate) mod state;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

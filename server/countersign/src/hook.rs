@@ -12,6 +12,7 @@ mod copilot;
 mod cursor;
 mod decode;
 mod gemini_cli;
+mod observe;
 mod opencode;
 mod patch;
 mod session;
@@ -29,7 +30,7 @@ use countersign_event::facts::{IntegrationPath, PathKind, Transport};
 use countersign_event::payload::capture;
 use countersign_event::payload::tool::TreeState;
 use countersign_event::{Absent, Fact, How, Payload};
-use countersign_spool::{Append, Device, Placed, Reader, append_once};
+use countersign_spool::{Append, Device, Placed, Reader, Snapshot, append_once_with};
 use serde_json::{Value, json};
 
 use crate::bounded::{self, Deadline};
@@ -168,7 +169,9 @@ fn hook(args: &HookArgs) -> Result<(), String> {
     }
     let mut appends = complete.ends_of_pauses();
     appends.extend(done.records.into_iter().filter_map(|record| complete.complete(record, root.as_deref())));
-    append(state, &appends)?;
+    let mut seen = done.seen;
+    seen.retain(|it| complete.may_keep(Path::new(&it.path)));
+    append(state, &appends, &seen)?;
     note(&store, done.notes, &memory, &before).map_err(|error| format!("what was recorded could not be noted: {error}"))
 }
 
@@ -186,11 +189,11 @@ fn is_beginning(said: &decode::Said) -> bool {
 }
 
 /// Appends once. Never waits longer than it must for anybody else's lock.
-fn append(state: &Path, appends: &[Append]) -> Result<(), String> {
-    if appends.is_empty() {
+fn append(state: &Path, appends: &[Append], seen: &[Snapshot]) -> Result<(), String> {
+    if appends.is_empty() && seen.is_empty() {
         return Ok(());
     }
-    match append_once(state, appends, LOCK_WAIT) {
+    match append_once_with(state, appends, seen, LOCK_WAIT) {
         Ok(Placed::Spool(_) | Placed::Inbox) => Ok(()),
         Err(error) => Err(format!("{} events are lost: {error}", appends.len())),
     }
@@ -223,7 +226,7 @@ fn degraded(complete: &mut Complete, state: &Path, reason: &str, tool: &str) -> 
     });
     let record = Record::light(now(), tool, payload);
     let appends: Vec<Append> = complete.complete(record, None).into_iter().collect();
-    append(state, &appends)
+    append(state, &appends, &[])
 }
 
 /// Tells whether a repository names its objects by SHA-256. A linked work tree is taken for SHA-1.

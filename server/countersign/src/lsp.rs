@@ -7,6 +7,7 @@
 
 mod actor;
 mod client;
+mod commits;
 mod diagnostics;
 mod effects;
 mod event;
@@ -14,6 +15,7 @@ mod facts;
 mod frame;
 mod handlers;
 mod hello;
+mod history;
 mod hover;
 mod mailbox;
 mod order;

@@ -15,6 +15,18 @@ impl Paint {
         Paint { on: std::io::stdout().is_terminal() && !no_color }
     }
 
+    /// Never colours.
+    #[cfg(test)]
+    pub(crate) fn plain() -> Paint {
+        Paint { on: false }
+    }
+
+    /// Always colours.
+    #[cfg(test)]
+    pub(crate) fn colours() -> Paint {
+        Paint { on: true }
+    }
+
     /// For headings.
     pub(crate) fn bold(self, text: &str) -> String {
         self.wrap("1", text)

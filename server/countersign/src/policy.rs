@@ -194,7 +194,9 @@ mod tests {
     use super::*;
 
     fn policy(user: &str, own: &str) -> Policy {
-        Policy::merge(toml::from_str(user).unwrap(), toml::from_str(own).unwrap(), &mut Vec::new())
+        let mut problems = Vec::new();
+        let policy = Policy::merge(toml::from_str(user).unwrap(), toml::from_str(own).unwrap(), &mut problems);
+        Policy { problems, ..policy }
     }
 
     #[test]

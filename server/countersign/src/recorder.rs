@@ -21,9 +21,10 @@ use countersign_event::payload::{ContextItem, capture, trail};
 use countersign_event::redact::Redactor;
 use countersign_event::secret::Detector;
 use countersign_event::{Absent, Event, EventBytes, Fact, How, Payload, Timestamp, digest};
-use countersign_provenance::spans::Spans;
+use countersign_provenance::attribution::Attribution;
+use countersign_provenance::session::Retained;
 use countersign_provenance::text::Text;
-use countersign_spool::{Append, Class, Device, Snapshot, Writer};
+use countersign_spool::{Append, Class, Device, Kind, Snapshot, Writer};
 use tower_lsp::ls_types::Uri;
 use uuid::Uuid;
 
@@ -77,7 +78,21 @@ pub(crate) struct SavedText {
     /// Its text.
     pub(crate) text: Text,
     /// Who wrote its parts.
-    pub(crate) spans: Spans,
+    pub(crate) attribution: Attribution,
+    /// What a later session needs to measure its contributions.
+    pub(crate) retained: Vec<Retained>,
+}
+
+impl SavedText {
+    /// Writes the writers, and beside them, where only an editor of ours looks, the contributions.
+    fn spans_json(&self) -> String {
+        let mut json = self.attribution.to_json();
+        if let (false, Ok(retained)) = (self.retained.is_empty(), serde_json::to_string(&self.retained)) {
+            json.truncate(json.len() - 1);
+            json.push_str(&format!(r#","retained":{retained}}}"#));
+        }
+        json
+    }
 }
 
 /// A handle to this process's recorder. Cheap to clone.
@@ -97,6 +112,7 @@ struct Shared {
 enum Message {
     Record(Box<Record>),
     Snapshot(Box<SavedText>),
+    Seen(Box<Snapshot>),
     SignedIn(String),
     Close(Duration, SyncSender<Result<(), Failure>>),
 }
@@ -152,6 +168,15 @@ impl Recorder {
     pub(crate) fn signed_in(&self, account: String) {
         // Without a recorder thread nothing is recorded either.
         let _ = self.queue.send(Message::SignedIn(account));
+    }
+
+    /// Keeps what was seen of a file. Never waits; one that does not fit is let go.
+    pub(crate) fn saw(&self, seen: Snapshot) {
+        let size = seen.text.as_ref().map_or(0, Vec::len);
+        let waiting = self.shared.waiting_bytes.fetch_add(size, Ordering::Relaxed);
+        if waiting + size > QUEUE_BYTES_MAX || self.queue.send(Message::Seen(Box::new(seen))).is_err() {
+            self.shared.waiting_bytes.fetch_sub(size, Ordering::Relaxed);
+        }
     }
 
     /// Returns the digest by which two processes of this device recognise the same inserted text.
@@ -221,6 +246,14 @@ fn run(shell: &Shell, device: Option<Device>, messages: &Receiver<Message>, shar
                 signed_in = Some(account.clone());
                 if let Some(worker) = &mut worker {
                     worker.complete.signed_in(account);
+                }
+            }
+            Message::Seen(seen) => {
+                shared.waiting_bytes.fetch_sub(seen.text.as_ref().map_or(0, Vec::len), Ordering::Relaxed);
+                if let Some(worker) = &mut worker
+                    && worker.complete.may_keep(Path::new(&seen.path))
+                {
+                    worker.writer.enqueue_snapshot(*seen);
                 }
             }
             Message::Close(deadline, done) => {
@@ -309,25 +342,20 @@ impl Worker {
 
     fn keep_snapshot(&mut self, saved: &SavedText) {
         let file = file_of_uri(&saved.uri);
-        let root = file.as_deref().and_then(|file| git::root_of(file.parent()?));
-        if self.complete.is_paused(root.as_deref()) || self.complete.policy(root.as_deref()).off {
-            return;
-        }
-        let repository_path = match (&file, &root) {
-            (Some(file), Some(root)) => file.strip_prefix(root).ok().map(with_slashes),
-            _ => None,
+        let is_kept = match &file {
+            Some(file) => self.complete.may_keep(file),
+            None => !self.complete.is_paused(None) && !self.complete.policy(None).off,
         };
-        let policy = self.complete.policy(root.as_deref());
-        if self.complete.leave_out(&policy, file.as_deref(), root.as_deref()).is_some() {
+        if !is_kept {
             return;
         }
-        self.writer.enqueue_snapshot(Snapshot {
-            path: snapshot_path(&saved.uri),
-            repository_path,
-            text: saved.text.to_string(),
-            spans_json: saved.spans.to_json(),
-            time: saved.at,
-        });
+        let text = saved.text.to_string().into_bytes();
+        let mut it = Snapshot::of(snapshot_path(&saved.uri), Kind::Saved, Some(text), saved.at);
+        it.spans_json = Some(saved.spans_json());
+        if let Some(file) = &file {
+            it = git::state::placed(it, file);
+        }
+        self.writer.enqueue_snapshot(it);
     }
 }
 
@@ -418,6 +446,18 @@ impl Complete {
         }
         self.policies.insert(key, (policy.clone(), Instant::now()));
         policy
+    }
+
+    /// Says whether the text of a file may be kept: it is not excluded, its repository has not opted out,
+    /// nothing is paused.
+    pub(crate) fn may_keep(&mut self, file: &Path) -> bool {
+        let root = file.parent().and_then(git::root_of);
+        let policy = self.policy(root.as_deref());
+        let path = match &root {
+            Some(root) => file.strip_prefix(root).map(with_slashes).unwrap_or_default(),
+            None => with_slashes(file),
+        };
+        !policy.off && !policy.is_excluded(&path) && !self.is_paused(root.as_deref())
     }
 
     /// Says whether nothing of this file is recorded, with the record that tells so where it was not

@@ -272,6 +272,7 @@ fn samples() -> Vec<Payload> {
             person: person(),
             path: path(),
             place: place(),
+            digest: None,
             content: contents(ContentName::Output),
             circumstances: circumstances(),
         }),
@@ -362,6 +363,7 @@ fn samples() -> Vec<Payload> {
             accepted_bytes: 27,
             surviving_bytes: 21,
             distance: distance(),
+            first_seen: false,
             place: place(),
         }),
         Payload::ContributionEvidenced(contribution::Evidenced {
@@ -401,6 +403,7 @@ fn samples() -> Vec<Payload> {
                     contribution: Some(CONTRIBUTION.into()),
                     how,
                 }],
+                writers: Vec::new(),
             }],
             head: Some(Head {
                 stream: "s".into(),

@@ -2,7 +2,8 @@
 
 use countersign_event::facts::{Position, Range};
 use countersign_event::{Timestamp, digest};
-use countersign_provenance::carry::{Known, carry};
+use countersign_provenance::attribution::Attribution;
+use countersign_provenance::carry::{Known, Tier, carry};
 use countersign_provenance::distance::distance;
 use countersign_provenance::session::{Event, Session};
 use countersign_provenance::spans::{ContributionId, Origin, Spans};
@@ -22,7 +23,7 @@ fn spans(len: usize, count: usize) -> Spans {
     let mut spans = Spans::default();
     for i in 0..count {
         let bytes = len / count + if i + 1 == count { len % count } else { 0 };
-        spans.push(bytes, if i % 2 == 0 { Origin::Human } else { ai.clone() });
+        spans.push(bytes, if i % 2 == 0 { Origin::TYPED } else { ai.clone() });
     }
     spans
 }
@@ -48,7 +49,7 @@ mod keystroke {
             .bench_local_values(|(mut text, mut spans)| {
                 for change in &changes {
                     for edit in text.apply(change, Encoding::Utf16).expect("it fits") {
-                        spans.edit(edit, &Origin::Human);
+                        spans.edit(edit, &Origin::TYPED);
                     }
                 }
                 (text, spans)
@@ -77,7 +78,7 @@ mod keystroke {
         bencher.counter(divan::counter::ItemsCount::new(16usize)).with_inputs(|| spans(len, count)).bench_local_values(
             |mut spans| {
                 for i in 0..16 {
-                    spans.edit(Edit { start: len / 2 + i, deleted: 0, inserted: 1 }, &Origin::Human);
+                    spans.edit(Edit { start: len / 2 + i, deleted: 0, inserted: 1 }, &Origin::TYPED);
                 }
                 spans
             },
@@ -110,7 +111,7 @@ mod keystroke {
             .with_inputs(|| {
                 let mut session = Session::new([0; 32]);
                 let (uri, text) = (uri.clone(), source.clone());
-                let opened = Event::Opened { uri, language: "rust".to_owned(), version: 0, text, known: vec![] };
+                let opened = Event::Opened { uri, language: "rust".to_owned(), version: 0, text };
                 session.handle(opened, now);
                 (session, events.clone())
             })
@@ -192,7 +193,7 @@ mod carried {
     #[divan::bench(args = ["same", "one line", "every tenth line", "re-indented", "unrelated"])]
     fn five_thousand_lines(bencher: Bencher<'_, '_>, what: &str) {
         let before = file(5_000);
-        let spans = spans(before.len(), 500);
+        let attribution = Attribution::of_origins(&before, spans(before.len(), 500));
         let after = match what {
             "same" => before.clone(),
             "one line" => before.replace("    let value_2500 =", "    let other ="),
@@ -200,7 +201,10 @@ mod carried {
             "re-indented" => before.replace("    let", "\tlet"),
             _ => before.replace("value", "thing").replace("compute", "call").replace("let", "var"),
         };
-        bencher.bench_local(|| carry(&[Known { text: black_box(&before), spans: &spans }], black_box(&after)));
+        bencher.bench_local(|| {
+            let known = [Known { text: black_box(&before), attribution: &attribution, tier: Tier::Strong }];
+            carry(&known, black_box(&after), &Origin::Unknown, None)
+        });
     }
 
     #[divan::bench]

@@ -20,7 +20,7 @@ pub fn origin_of<'a>(inserted: impl IntoIterator<Item = &'a str>, offered: bool)
     kinds.dedup();
     let non_blank: usize = kinds.iter().map(|text| text.chars().filter(|c| !c.is_whitespace()).count()).sum();
     let breaks: usize = kinds.iter().map(|text| line_breaks(text)).sum();
-    if offered || non_blank > MAX_NON_BLANK || breaks > MAX_LINE_BREAKS { Origin::Unknown } else { Origin::Human }
+    if offered || non_blank > MAX_NON_BLANK || breaks > MAX_LINE_BREAKS { Origin::Unknown } else { Origin::TYPED }
 }
 
 fn line_breaks(text: &str) -> usize {
@@ -50,7 +50,7 @@ mod tests {
             (vec![&forty[..]; 30], false, true),
             (vec![&forty[..30], &forty[..11]], false, false),
         ] {
-            let expected = if human { Origin::Human } else { Origin::Unknown };
+            let expected = if human { Origin::TYPED } else { Origin::Unknown };
             assert_eq!(origin_of(inserted.iter().copied(), offered), expected, "{inserted:?} offered: {offered}");
         }
     }

@@ -7,25 +7,43 @@
 //! next full text.
 
 mod document;
+mod explain;
 mod follow;
+mod former;
+mod question;
+mod retention;
 mod stroke;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use countersign_event::payload::contribution::Moment;
 use countersign_event::payload::suggestion::{Distance, Entered};
 use countersign_event::{Timestamp, facts};
 
-use crate::spans::{ContributionId, Origin, Spans};
+use crate::attribution::Attribution;
+use crate::spans::{ContributionId, Origin};
 use crate::text::{Change, Encoding, Text};
-use document::{Document, Waiting};
+use document::{Document, Wanted};
+use explain::Waiting;
+use serde::{Deserialize, Serialize};
 
 /// How long an insertion and its explanation wait for each other.
 pub const EXPLAINED_WITHIN_MS: i64 = 5_000;
 
 /// How long a bulk insertion waits for an explanation before it is reported.
 pub const HELD_MS: i64 = 3_000;
+
+/// How long a suggestion of which nothing more is heard is taken to be on the screen.
+const OFFERED_MS: i64 = 60_000;
+
+/// So many of them are remembered.
+const MAX_OFFERS: usize = 256;
+
+/// So many closed documents are remembered, and none longer than this: an editor that reads a file anew
+/// closes and opens it.
+const MAX_CLOSED: usize = 32;
+const MAX_CLOSED_BYTES: usize = 4 << 20;
 
 /// Everything that can wake a session.
 #[derive(Clone, Debug)]
@@ -40,8 +58,6 @@ pub enum Event {
         version: i32,
         /// The whole text.
         text: String,
-        /// Texts whose writers are known, the likeliest first.
-        known: Vec<Snapshot>,
     },
     /// An editor changed a document.
     Changed {
@@ -66,6 +82,19 @@ pub enum Event {
     },
     /// Another process recorded that a contribution entered a document.
     Entered(Acceptance),
+    /// A suggestion was on the screen.
+    Offered(Offer),
+    /// A suggestion is on the screen no longer.
+    Withdrawn(ContributionId),
+    /// Somebody knows whose a text is that was asked about.
+    Known(Answer),
+    /// A commit holds a document.
+    Committed {
+        /// The document.
+        uri: String,
+        /// Its text in the commit.
+        text: String,
+    },
     /// Time has passed.
     Tick,
     /// Messages of the editor were lost.
@@ -88,13 +117,65 @@ pub struct Acceptance {
     pub entered: Vec<Entered>,
 }
 
-/// A text and who wrote it.
+/// A suggestion that a person could see.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
-    /// The text.
-    pub text: String,
-    /// Who wrote it.
-    pub spans: Spans,
+pub struct Offer {
+    /// The contribution it would become.
+    pub contribution: ContributionId,
+    /// The document.
+    pub uri: String,
+    /// [`countersign_event::digest::entered`] of its text.
+    pub digest: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// What is known of a text from elsewhere: from the disk, and from texts that were recorded before.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The document.
+    pub uri: String,
+    /// The question.
+    pub question: u64,
+    /// Whose the whole text is.
+    pub attribution: Attribution,
+    /// Whether it is what the file held when the editor had not written it.
+    pub is_outside: bool,
+    /// The contributions in it.
+    pub past: Vec<Past>,
+}
+
+/// A contribution that entered a document earlier or elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Past {
+    /// The contribution.
+    pub contribution: ContributionId,
+    /// When it entered.
+    pub since: Timestamp,
+    /// What entered, where that is known.
+    pub accepted: Option<String>,
+    /// How many bytes, where that is known.
+    pub accepted_bytes: Option<u64>,
+    /// How many were left when it was measured last.
+    pub measured_bytes: Option<u64>,
+    /// Whether the text that was asked about is the one with which it entered.
+    pub is_new: bool,
+}
+
+/// What a later session needs to go on measuring a contribution. Stored beside the writers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retained {
+    /// The contribution.
+    pub contribution: String,
+    /// When it entered.
+    pub since: Timestamp,
+    /// How many bytes entered.
+    pub accepted_bytes: u64,
+    /// What entered.
+    pub accepted: String,
+    /// Whether that is only what stood there when it was first seen.
+    #[serde(default)]
+    pub is_first_seen: bool,
 }
 
 /// What the owner of a session is asked to do.
@@ -133,7 +214,20 @@ pub enum Effect {
         /// Its text.
         text: Text,
         /// Who wrote it.
-        spans: Spans,
+        attribution: Attribution,
+        /// Its contributions.
+        retained: Vec<Retained>,
+    },
+    /// Ask whose a text is: [`Event::Known`] answers, more than once where more is found.
+    Ask {
+        /// The document.
+        uri: String,
+        /// The question's number.
+        question: u64,
+        /// The text.
+        text: Text,
+        /// Whether it came by a change, which may have been a reload, and not by opening.
+        is_change: bool,
     },
     /// The writers of a text changed by something else than an edit.
     AttributionChanged {
@@ -159,6 +253,8 @@ pub struct Measurement {
     pub range: Option<facts::Range>,
     /// What entered.
     pub accepted: Arc<str>,
+    /// Whether that is not known any more: then it is what stood there when a session first saw it.
+    pub is_first_seen: bool,
     /// What stands in its place.
     pub now: String,
 }
@@ -194,14 +290,27 @@ pub struct Session {
     documents: HashMap<String, Document>,
     /// Closed while an insertion was unexplained: the act may still come.
     closing: HashMap<String, Document>,
+    /// Closed a while ago, in that order.
+    closed: VecDeque<(String, Document)>,
     waiting: Vec<Waiting>,
+    offers: VecDeque<Offer>,
+    asked: u64,
     is_polling: bool,
 }
 
 impl Session {
     /// Begins without documents. The key is the device's for digests of entered text.
     pub fn new(key: [u8; 32]) -> Self {
-        Session { key, documents: HashMap::new(), closing: HashMap::new(), waiting: Vec::new(), is_polling: false }
+        Session {
+            key,
+            documents: HashMap::new(),
+            closing: HashMap::new(),
+            closed: VecDeque::new(),
+            waiting: Vec::new(),
+            offers: VecDeque::new(),
+            asked: 0,
+            is_polling: false,
+        }
     }
 
     /// Takes one event at the time it came, and says what is to be done. Never fails: what does not
@@ -209,8 +318,8 @@ impl Session {
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
         let mut effects = Vec::new();
         match event {
-            Event::Opened { uri, language, version, text, known } => {
-                self.open(uri, language, version, &text, known, &mut effects);
+            Event::Opened { uri, language, version, text } => {
+                self.open(uri, language, version, &text, now, &mut effects);
             }
             Event::Changed { uri, version, changes, encoding } => {
                 self.change(&uri, version, &changes, encoding, now, &mut effects);
@@ -225,10 +334,25 @@ impl Session {
                     document.measure_all(&uri, Moment::Close, &mut effects);
                     if document.is_pending() {
                         self.closing.insert(uri, document);
+                    } else {
+                        self.put_away(uri, document);
                     }
                 }
             }
             Event::Entered(acceptance) => self.enter(acceptance, now, &mut effects),
+            Event::Offered(offer) => self.offer(offer, &mut effects),
+            Event::Withdrawn(contribution) => self.offers.retain(|offer| offer.contribution != contribution),
+            Event::Known(answer) => {
+                let uri = answer.uri.clone();
+                if let Some(document) = self.documents.get_mut(&uri) {
+                    document.answer(answer, &uri, now, &mut effects);
+                }
+            }
+            Event::Committed { uri, text } => {
+                if let Some(document) = self.documents.get_mut(&uri) {
+                    document.committed(&uri, &text, &mut effects);
+                }
+            }
             Event::Tick => {}
             Event::Overflow { uri } => {
                 let lost = |at: &String| uri.as_ref().is_none_or(|uri| uri == at);
@@ -247,13 +371,13 @@ impl Session {
     }
 
     /// Returns who wrote a document's text.
-    pub fn spans(&self, uri: &str) -> Option<&Spans> {
-        self.documents.get(uri).map(|document| &document.spans)
+    pub fn attribution(&self, uri: &str) -> Option<&Attribution> {
+        self.documents.get(uri).map(|document| &document.attribution)
     }
 
-    /// Returns who wrote a byte of a document.
-    pub fn at(&self, uri: &str, byte: usize) -> Option<&Origin> {
-        self.spans(uri)?.at(byte)
+    /// Returns the open documents in which a contribution is measured.
+    pub fn measured(&self) -> impl Iterator<Item = &str> {
+        self.documents.iter().filter(|(_, document)| !document.retention.is_empty()).map(|(uri, _)| uri.as_str())
     }
 
     /// Says whether a document's text is what the editor shows, as far as anybody can know.
@@ -282,15 +406,48 @@ impl Session {
         language: String,
         version: i32,
         text: &str,
-        known: Vec<Snapshot>,
+        now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
-        let before = self.documents.remove(&uri).or(self.closing.remove(&uri));
-        let document = Document::open(language, version, text, before, &known);
-        if document.spans.iter().any(|(_, origin)| *origin != Origin::Unknown) {
+        let closed = self.closed.iter().position(|(closed, _)| *closed == uri);
+        let closed = closed.and_then(|at| self.closed.remove(at)).map(|(_, document)| document);
+        let before = self.documents.remove(&uri).or(self.closing.remove(&uri)).or(closed);
+        let (document, wanted) = Document::open(language, version, text, before, now);
+        if document.attribution.origins.iter().any(|(_, origin)| *origin != Origin::Unknown) {
             effects.push(Effect::AttributionChanged { uri: uri.clone() });
         }
-        self.documents.insert(uri, document);
+        self.documents.insert(uri.clone(), document);
+        self.ask(&uri, wanted, now, effects);
+    }
+
+    /// Remembers a closed document for a while.
+    fn put_away(&mut self, uri: String, document: Document) {
+        if document.is_synchronised() && document.text.len_bytes() <= MAX_CLOSED_BYTES {
+            self.closed.push_back((uri, document));
+            if self.closed.len() > MAX_CLOSED {
+                self.closed.pop_front();
+            }
+        }
+    }
+
+    fn ask(&mut self, uri: &str, wanted: Option<Wanted>, now: Timestamp, effects: &mut Vec<Effect>) {
+        let (Some(wanted), Some(document)) = (wanted, self.documents.get_mut(uri)) else { return };
+        self.asked += 1;
+        let (text, is_change) = (wanted.text.clone(), wanted.is_change);
+        document.questions.ask(wanted.question(self.asked, now));
+        effects.push(Effect::Ask { uri: uri.to_owned(), question: self.asked, text, is_change });
+    }
+
+    fn offer(&mut self, offer: Offer, effects: &mut Vec<Effect>) {
+        if let Some(document) = self.documents.get_mut(&offer.uri)
+            && document.offered(&offer.digest, offer.since)
+        {
+            effects.push(Effect::AttributionChanged { uri: offer.uri.clone() });
+        }
+        self.offers.push_back(offer);
+        if self.offers.len() > MAX_OFFERS {
+            self.offers.pop_front();
+        }
     }
 
     fn change(
@@ -317,15 +474,21 @@ impl Session {
         }
         document.version = version;
         if !document.is_synchronised() {
-            document.find_again(uri, changes, encoding, effects);
+            let wanted = document.find_again(uri, changes, encoding, effects);
+            self.ask(uri, wanted, now, effects);
             return;
         }
         match document.change(changes, encoding, &self.key, now) {
-            Ok(()) => {
+            Ok(wanted) => {
+                self.offers.retain(|offer| now.millis_since(offer.since) <= OFFERED_MS);
+                for offer in self.offers.iter().filter(|offer| offer.uri == uri) {
+                    document.offered(&offer.digest, now);
+                }
                 // An act may have been reported before its edit.
                 for waiting in self.waiting.iter_mut().filter(|waiting| waiting.acceptance.uri == uri) {
                     waiting.look_in(document, &self.key, effects);
                 }
+                self.ask(uri, wanted, now, effects);
             }
             Err(error) => document.lose(uri, "impossible_range", Some(error.to_string()), effects),
         }
@@ -338,12 +501,13 @@ impl Session {
         if self.waiting.iter().any(is_known) {
             return;
         }
+        self.offers.retain(|offer| offer.contribution != acceptance.contribution);
         let mut waiting = Waiting::new(acceptance, now);
         let uri = &waiting.acceptance.uri;
         if let Some(document) = self.documents.get_mut(uri).or(self.closing.get_mut(uri))
             && document.is_synchronised()
         {
-            if document.has_act(&waiting.acceptance) {
+            if document.retention.has_act(&waiting.acceptance) {
                 return;
             }
             waiting.look_in(document, &self.key, effects);
@@ -366,7 +530,13 @@ impl Session {
             document.pass_time(uri, now, effects);
             is_pending |= document.is_pending();
         }
-        closing.retain(|_, document| document.is_pending());
+        let over: Vec<String> =
+            closing.iter().filter(|(_, document)| !document.is_pending()).map(|(uri, _)| uri.clone()).collect();
+        for uri in over {
+            if let Some(document) = self.closing.remove(&uri) {
+                self.put_away(uri, document);
+            }
+        }
         if is_pending != self.is_polling {
             self.is_polling = is_pending;
             effects.push(Effect::PollSpool(is_pending));

@@ -7,6 +7,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use countersign_event::facts::How;
 use serde::{Deserialize, Serialize};
 
 use crate::text::Edit;
@@ -36,18 +37,36 @@ impl fmt::Display for ContributionId {
 /// Who wrote a byte.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Origin {
-    /// A person typed it.
-    Human,
+    /// A person wrote it: observed where an editor saw the keys, reported where a tool says so.
+    Human(How),
     /// Nobody saw it entering, or nothing explains it.
     Unknown,
     /// It entered as this contribution.
     Ai(ContributionId),
 }
 
+impl Origin {
+    /// A person was seen typing it.
+    pub const TYPED: Origin = Origin::Human(How::Observed);
+
+    /// Says whether it is a person's, however that is known.
+    pub fn is_human(&self) -> bool {
+        matches!(self, Origin::Human(_))
+    }
+
+    /// Says whether it is an AI's.
+    pub fn is_ai(&self) -> bool {
+        matches!(self, Origin::Ai(_))
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Origin::Human => f.write_str("human"),
+            Origin::Human(How::Observed) => f.write_str("human"),
+            Origin::Human(How::Reported) => f.write_str("human reported"),
+            Origin::Human(How::Attested) => f.write_str("human attested"),
+            Origin::Human(How::Inferred) => f.write_str("human inferred"),
             Origin::Unknown => f.write_str("unknown"),
             Origin::Ai(contribution) => write!(f, "ai {contribution}"),
         }
@@ -297,6 +316,9 @@ pub struct SpanRecord {
     /// The contribution, for `ai` and nothing else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contribution: Option<String>,
+    /// How a person is known, where they were not seen typing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub how: Option<How>,
 }
 
 /// An [`Origin`]'s kind as a snapshot stores it.
@@ -364,12 +386,13 @@ impl Spans {
     /// Returns the spans as a snapshot stores them.
     pub fn records(&self) -> Vec<SpanRecord> {
         let record = |(range, origin): (Range<usize>, &Origin)| {
-            let (origin, contribution) = match origin {
-                Origin::Human => (OriginRecord::Human, None),
-                Origin::Unknown => (OriginRecord::Unknown, None),
-                Origin::Ai(id) => (OriginRecord::Ai, Some(id.to_string())),
+            let (origin, contribution, how) = match origin {
+                Origin::Human(How::Observed) => (OriginRecord::Human, None, None),
+                Origin::Human(how) => (OriginRecord::Human, None, Some(*how)),
+                Origin::Unknown => (OriginRecord::Unknown, None, None),
+                Origin::Ai(id) => (OriginRecord::Ai, Some(id.to_string()), None),
             };
-            SpanRecord { start: range.start, end: range.end, origin, contribution }
+            SpanRecord { start: range.start, end: range.end, origin, contribution, how }
         };
         self.iter().map(record).collect()
     }
@@ -386,7 +409,7 @@ impl Spans {
                 return Err(SpansError::Gap { at });
             }
             let origin = match (record.origin, &record.contribution) {
-                (OriginRecord::Human, None) => Origin::Human,
+                (OriginRecord::Human, None) => Origin::Human(record.how.unwrap_or(How::Observed)),
                 (OriginRecord::Unknown, None) => Origin::Unknown,
                 (OriginRecord::Ai, Some(id)) if !id.is_empty() => Origin::Ai(ContributionId::new(id)),
                 _ => return Err(SpansError::Contribution { at }),

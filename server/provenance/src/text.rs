@@ -115,6 +115,27 @@ impl Text {
         self.rope.slice(chars).into()
     }
 
+    /// Says whether a part of the text is white space or empty; ends at the first sign.
+    ///
+    /// # Panics
+    /// If the range is reversed or ends past the end.
+    pub fn is_blank(&self, bytes: Range<usize>) -> bool {
+        self.rope.byte_slice(bytes).chars().all(char::is_whitespace)
+    }
+
+    /// Returns the lines that a part of the text touches, whole and in order; an empty part touches none.
+    ///
+    /// # Panics
+    /// If the range ends past the end.
+    pub fn lines_in(&self, bytes: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+        let lines = match bytes.is_empty() {
+            true => 0..0,
+            false => self.line_of(bytes.start)..self.line_of(bytes.end - 1) + 1,
+        };
+        let start = |line: usize| self.line_start(line).unwrap_or(self.len_bytes());
+        lines.map(move |line| start(line)..start(line + 1))
+    }
+
     /// Says whether a byte begins a character or is the end of the text.
     pub fn is_border(&self, byte: usize) -> bool {
         byte <= self.len_bytes() && self.rope.char_to_byte(self.rope.byte_to_char(byte)) == byte

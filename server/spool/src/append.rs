@@ -9,8 +9,10 @@ use rusqlite::{Connection, DropBehavior, OptionalExtension, Transaction, Transac
 
 use crate::epoch::{self, Epoch};
 use crate::inbox;
+use crate::missed;
 use crate::open::{self, Layout, Patience};
 use crate::prepare::{Append, Class, Prepared};
+use crate::snapshot::{self, PreparedSnapshot, Snapshot};
 use crate::{Device, SpoolError, sys};
 
 /// The spool, open for writing. One writer at a time among all processes; SQLite's lock sees to it.
@@ -87,12 +89,21 @@ impl Spool {
     /// type and subject are in the trail already is inserted as its `if_told`, where it has one.
     /// Errors: nothing of it was appended (or, after an error of the commit itself, all of it).
     pub fn append(&mut self, appends: &[Append]) -> Result<Appended, SpoolError> {
-        let prepared: Vec<Prepared> =
-            appends.iter().map(|append| Prepared::new(append, &self.device)).collect::<Result<_, _>>()?;
-        self.append_prepared(&prepared)
+        self.append_with(appends, &[])
+    }
+
+    /// Appends events, and keeps snapshots in the same transaction.
+    pub fn append_with(&mut self, appends: &[Append], snapshots: &[Snapshot]) -> Result<Appended, SpoolError> {
+        let prepared = prepare(appends, &self.device)?;
+        let seen = snapshots.iter().map(|it| PreparedSnapshot::new(it, &self.device, Some(&self.conn)));
+        self.append_all(&prepared, &seen.collect::<Result<Vec<_>, _>>()?)
     }
 
     pub(crate) fn append_prepared(&mut self, own: &[Prepared]) -> Result<Appended, SpoolError> {
+        self.append_all(own, &[])
+    }
+
+    fn append_all(&mut self, own: &[Prepared], seen: &[PreparedSnapshot]) -> Result<Appended, SpoolError> {
         let mail = inbox::collect(&self.layout, &self.device)?;
         let full = self.first || !mail.is_empty() || own.iter().any(|prepared| prepared.class == Class::Full);
         let db = self.layout.db.clone();
@@ -104,6 +115,7 @@ impl Spool {
         appended.inserted += placed.inserted;
         appended.duplicates += placed.duplicates;
         (appended.last_seq, appended.last_hash) = (placed.last_seq, placed.last_hash);
+        snapshot::insert(&tx, &mail.snapshots).and_then(|()| snapshot::insert(&tx, seen)).map_err(sql)?;
         tx.commit().map_err(sql)?;
         self.first &= !full;
         // Only now, and only because the commit was FULL: until then the letter is the durable copy.
@@ -167,23 +179,48 @@ pub enum Placed {
 /// Where the spool can't be had within `lock_wait`, for whatever reason, the events go to the inbox.
 /// Errors: neither could be written; the spool's error is logged, the inbox's returned.
 pub fn append_once(state: &Path, appends: &[Append], lock_wait: Duration) -> Result<Placed, SpoolError> {
+    append_once_with(state, appends, &[], lock_wait)
+}
+
+/// Appends as [`append_once`] does, and keeps snapshots in the same transaction or letter.
+pub fn append_once_with(
+    state: &Path,
+    appends: &[Append],
+    snapshots: &[Snapshot],
+    lock_wait: Duration,
+) -> Result<Placed, SpoolError> {
     let started = Instant::now();
     let placed = Spool::open_within(state, lock_wait).and_then(|mut spool| {
         spool.lock_wait = lock_wait.saturating_sub(started.elapsed());
-        spool.append(appends)
+        let Some((missed, claim)) = missed::claim(&spool.layout) else {
+            return spool.append_with(appends, snapshots);
+        };
+        let mut all = appends.to_vec();
+        all.push(missed.gap(&spool.device));
+        let appended = spool.append_with(&all, snapshots)?;
+        missed::told(&spool.layout, claim);
+        Ok(appended)
     });
     match placed {
         Ok(appended) => Ok(Placed::Spool(appended)),
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "the spool can't be had, writing to the inbox");
             let layout = Layout::new(state);
-            let device = Device::obtain(&layout, &Patience::of(lock_wait))?;
-            let prepared: Vec<Prepared> =
-                appends.iter().map(|append| Prepared::new(append, &device)).collect::<Result<_, _>>()?;
-            inbox::post(&layout, &prepared)?;
-            Ok(Placed::Inbox)
+            let posted = Device::obtain(&layout, &Patience::of(lock_wait)).and_then(|device| {
+                let seen = snapshots.iter().map(|it| PreparedSnapshot::new(it, &device, None));
+                inbox::post_with(&layout, &prepare(appends, &device)?, &seen.collect::<Result<Vec<_>, _>>()?)
+            });
+            if posted.is_err() {
+                // What can't be counted either is in our own log alone.
+                let _ = missed::note(&layout, appends.len());
+            }
+            posted.map(|()| Placed::Inbox)
         }
     }
+}
+
+fn prepare(appends: &[Append], device: &Device) -> Result<Vec<Prepared>, SpoolError> {
+    appends.iter().map(|append| Prepared::new(append, device)).collect()
 }
 
 /// Inserts events at the end of an epoch. The caller commits, FULL where `full`.

@@ -7,6 +7,7 @@
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use countersign_event::content::{ContentName, NewContent, commit};
+use serde::{Deserialize, Serialize};
 
 use crate::{Device, SpoolError, sys};
 
@@ -28,9 +29,11 @@ pub(crate) struct Sealed {
 }
 
 /// A sealed text and its wrapped key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SealedBox {
+    #[serde(with = "crate::inbox::hexed")]
     pub(crate) wrapped_key: Vec<u8>,
+    #[serde(with = "crate::inbox::hexed")]
     pub(crate) sealed: Vec<u8>,
 }
 

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use countersign_event::batch::{Batch, ContentUpload, Hole, Item};
+use countersign_event::batch::{Batch, ContentUpload, Cursor, Hole, Item};
 use countersign_event::chain::{self, Hash};
 use countersign_event::digest::{hex, sha256};
 use countersign_event::payload::{Payload, trail};
@@ -210,6 +210,56 @@ impl Spool {
         tx.commit().map_err(sql)
     }
 
+    /// Puts every epoch's cursor where the collector says it stands, all of them, and forgets what it has
+    /// of the texts of events that it lost: they go again. What it says beyond what we can prove stays out.
+    ///
+    /// Returns whether something will be sent again.
+    pub fn resynchronise(&mut self, to: &str, theirs: &[Cursor]) -> Result<bool, SpoolError> {
+        let db = self.layout.db.clone();
+        let sql = |e| SpoolError::sqlite(&db, e);
+        let epochs = self.epochs()?;
+        let tx = self.begin(false)?;
+        let mut again = false;
+        for epoch in &epochs {
+            let ours = acked_through(&tx, target(to), &epoch.epoch).map_err(sql)?;
+            let cursor = theirs.iter().find(|cursor| cursor.epoch == epoch.epoch);
+            let seq = cursor.map_or(0, |cursor| cursor.acked_through);
+            let proven = match cursor {
+                None => true,
+                Some(cursor) => hash_at(&tx, epoch, seq).map_err(sql)? == Some(cursor.head_hash),
+            };
+            if seq >= ours || !proven {
+                continue;
+            }
+            again = true;
+            let set = "UPDATE cursors SET acked_through = ? WHERE target = ? AND epoch = ?";
+            tx.execute(set, (seq, target(to), &epoch.epoch)).map_err(sql)?;
+            tx.execute(
+                "UPDATE content_cursors SET through = min(through, coalesce(
+                     (SELECT min(contents.rowid) - 1 FROM contents JOIN events ON events.id = contents.event
+                      WHERE events.epoch = ?2 AND events.seq > ?3), through)) WHERE target = ?1",
+                (target(to), &epoch.epoch, seq),
+            )
+            .map_err(sql)?;
+            tx.execute(
+                "DELETE FROM contents_sent WHERE target = ?1 AND content IN
+                     (SELECT contents.rowid FROM contents JOIN events ON events.id = contents.event
+                      WHERE events.epoch = ?2 AND events.seq > ?3)",
+                (target(to), &epoch.epoch, seq),
+            )
+            .map_err(sql)?;
+        }
+        tx.commit().map_err(sql)?;
+        Ok(again)
+    }
+
+    /// Returns whether a collector has, as far as we know, something of another epoch than the current one.
+    pub fn has_older_epochs(&self, to: &str) -> Result<bool, SpoolError> {
+        let sql = "SELECT count(*) FROM cursors JOIN epochs USING (epoch) WHERE target = ? AND acked_through > 0
+                   AND set_aside IS NULL AND ordinal < (SELECT max(ordinal) FROM epochs)";
+        self.conn.query_row(sql, [target(to)], |row| Ok(row.get::<_, i64>(0)? > 0)).map_err(|e| self.sql(e))
+    }
+
     /// Closes an epoch because a collector holds another history of it, from `seq` on as far as it
     /// knows, and goes on in a new one. What was not acknowledged and differs follows there; what both
     /// have in common still goes in its old place.
@@ -229,7 +279,7 @@ impl Spool {
             return Ok(false);
         }
         // A collector can't tell a copy from a backup.
-        epoch::fork(&tx, &device, &forked, through, seq, How::Reported, "unknown").map_err(sql)?;
+        epoch::fork(&tx, &device, &forked, through, seq.min(last + 1), How::Reported, "unknown").map_err(sql)?;
         tx.commit().map_err(sql)?;
         self.first = false;
         Ok(true)

@@ -8,7 +8,6 @@
 use std::fs;
 use std::path::PathBuf;
 
-use countersign_event::digest::hex;
 use countersign_event::payload::{Payload, trail};
 use countersign_event::{Event, EventBytes, How};
 use serde::{Deserialize, Serialize};
@@ -17,6 +16,7 @@ use uuid::Uuid;
 use crate::content::{Sealed, SealedBox};
 use crate::open::Layout;
 use crate::prepare::Prepared;
+use crate::snapshot::PreparedSnapshot;
 use crate::{Device, SpoolError, sys};
 
 /// Letters taken in by one transaction; more wait for the next.
@@ -30,6 +30,8 @@ const EXTENSION: &str = "letter";
 struct Letter {
     version: u32,
     events: Vec<Entry>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    snapshots: Vec<PreparedSnapshot>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -46,12 +48,21 @@ struct SealedEntry {
     name: String,
     kept: String,
     bytes: u64,
-    wrapped_key: String,
-    sealed: String,
+    #[serde(flatten)]
+    boxed: SealedBox,
 }
 
 /// Leaves events in the inbox. When this returns `Ok` they survive power loss.
 pub(crate) fn post(layout: &Layout, events: &[Prepared]) -> Result<(), SpoolError> {
+    post_with(layout, events, &[])
+}
+
+/// Leaves events and snapshots in the inbox.
+pub(crate) fn post_with(
+    layout: &Layout,
+    events: &[Prepared],
+    snapshots: &[PreparedSnapshot],
+) -> Result<(), SpoolError> {
     sys::private_dir(&layout.state)?;
     sys::private_dir(&layout.inbox)?;
     let entries = events.iter().map(|prepared| Entry {
@@ -59,7 +70,7 @@ pub(crate) fn post(layout: &Layout, events: &[Prepared]) -> Result<(), SpoolErro
         if_told: prepared.if_told.as_ref().map(|evidence| evidence.event.as_str().to_owned()),
         contents: prepared.contents.iter().map(SealedEntry::from).collect(),
     });
-    let letter = Letter { version: 1, events: entries.collect() };
+    let letter = Letter { version: 1, events: entries.collect(), snapshots: snapshots.to_vec() };
     let bytes = serde_json::to_vec(&letter).expect("a letter is all strings and numbers");
     let name = Uuid::now_v7(); // sorts by time: letters are taken in in the order they were left
     sys::write_whole(&layout.inbox.join(format!(".{name}")), &layout.inbox.join(format!("{name}.{EXTENSION}")), &bytes)
@@ -68,6 +79,7 @@ pub(crate) fn post(layout: &Layout, events: &[Prepared]) -> Result<(), SpoolErro
 /// Letters read and not yet in the trail.
 pub(crate) struct Mail {
     pub(crate) events: Vec<Prepared>,
+    pub(crate) snapshots: Vec<PreparedSnapshot>,
     letters: Vec<PathBuf>,
 }
 
@@ -93,7 +105,7 @@ impl Mail {
 ///
 /// Errors: none from a single letter; one that can't be read is set aside and becomes a gap.
 pub(crate) fn collect(layout: &Layout, device: &Device) -> Result<Mail, SpoolError> {
-    let mut mail = Mail { events: Vec::new(), letters: Vec::new() };
+    let mut mail = Mail { events: Vec::new(), snapshots: Vec::new(), letters: Vec::new() };
     let mut bytes = 0;
     for path in waiting(layout)? {
         if mail.letters.len() == LETTERS_MAX || bytes > LETTER_BYTES_MAX {
@@ -107,8 +119,9 @@ pub(crate) fn collect(layout: &Layout, device: &Device) -> Result<Mail, SpoolErr
         };
         bytes += text.len();
         match read(&text) {
-            Some(events) => {
+            Some((events, snapshots)) => {
                 mail.events.extend(events);
+                mail.snapshots.extend(snapshots);
                 mail.letters.push(path);
             }
             None => {
@@ -156,10 +169,10 @@ fn unreadable(device: &Device) -> Result<Prepared, SpoolError> {
     Prepared::bare(event.to_bytes())
 }
 
-fn read(text: &[u8]) -> Option<Vec<Prepared>> {
+fn read(text: &[u8]) -> Option<(Vec<Prepared>, Vec<PreparedSnapshot>)> {
     let letter: Letter = serde_json::from_slice(text).ok()?;
     (letter.version == 1).then_some(())?;
-    letter
+    let events: Option<Vec<Prepared>> = letter
         .events
         .into_iter()
         .map(|entry| {
@@ -168,10 +181,11 @@ fn read(text: &[u8]) -> Option<Vec<Prepared>> {
             if let Some(evidence) = &entry.if_told {
                 prepared.if_told = Some(Box::new(bare(evidence)?));
             }
-            prepared.contents = entry.contents.into_iter().map(SealedEntry::into_sealed).collect::<Option<_>>()?;
+            prepared.contents = entry.contents.into_iter().map(SealedEntry::into_sealed).collect();
             Some(prepared)
         })
-        .collect()
+        .collect();
+    Some((events?, letter.snapshots))
 }
 
 impl From<&Sealed> for SealedEntry {
@@ -180,16 +194,14 @@ impl From<&Sealed> for SealedEntry {
             name: content.name.clone(),
             kept: content.kept.clone(),
             bytes: content.bytes,
-            wrapped_key: hex(&content.boxed.wrapped_key),
-            sealed: hex(&content.boxed.sealed),
+            boxed: content.boxed.clone(),
         }
     }
 }
 
 impl SealedEntry {
-    fn into_sealed(self) -> Option<Sealed> {
-        let boxed = SealedBox { wrapped_key: unhex(&self.wrapped_key)?, sealed: unhex(&self.sealed)? };
-        Some(Sealed { name: self.name, kept: self.kept, bytes: self.bytes, boxed })
+    fn into_sealed(self) -> Sealed {
+        Sealed { name: self.name, kept: self.kept, bytes: self.bytes, boxed: self.boxed }
     }
 }
 
@@ -198,4 +210,19 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| (byte as char).to_digit(16);
     let pairs = text.as_bytes().chunks(2);
     pairs.map(|pair| Some((digit(pair[0])? * 16 + digit(*pair.get(1)?)?) as u8)).collect()
+}
+
+/// Bytes as hexadecimal, for letters are JSON.
+pub(crate) mod hexed {
+    use countersign_event::digest::hex;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&hex(bytes))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(from)?;
+        super::unhex(&text).ok_or_else(|| D::Error::custom("not hexadecimal"))
+    }
 }

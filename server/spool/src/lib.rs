@@ -24,9 +24,10 @@
 //!     holes                events that do not travel: digest and reason in their place
 //!     heads                signed heads
 //!     contents             texts: compressed, sealed under a key each, that key wrapped by the device's
-//!     snapshots            texts with their spans, sealed likewise; never replayed
+//!     snapshots, texts     what observers saw of files, each text once, sealed likewise; never replayed
 //!     cursors, contents_sent, content_cursors   what each collector has
 //!   heads.jsonl            the side file: every signed head, one a line, fsynced before the table has it
+//!   missed                 how many events of short-lived processes found no room at all
 //!   inbox/*.letter         events that could not wait for the lock; taken in by the next writer
 //!   spool.db.broken-*      a damaged spool, set aside unchanged
 //!   spool.lock             held while keys or spool are made or mended
@@ -84,6 +85,7 @@ mod head;
 mod inbox;
 mod lease;
 mod migrate;
+mod missed;
 mod open;
 mod prepare;
 mod reader;
@@ -93,7 +95,7 @@ mod sys;
 mod verify;
 mod writer;
 
-pub use append::{Appended, Placed, Spool, append_once};
+pub use append::{Appended, Placed, Spool, append_once, append_once_with};
 pub use content::ContentState;
 pub use cursor::{PendingBatch, PendingContent};
 pub use device::Device;
@@ -102,6 +104,6 @@ pub use head::is_signed;
 pub use lease::Lease;
 pub use prepare::{Append, Class};
 pub use reader::{Reader, SpoolStatus, Stored};
-pub use snapshot::Snapshot;
+pub use snapshot::{BlobKey, GitState, InRepository, Kind, Observed, Snapshot, TextRef};
 pub use verify::{Broken, Report, verify};
 pub use writer::Writer;

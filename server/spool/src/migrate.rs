@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::SpoolError;
 
 /// Every step, in order; step `n` leads from schema `n` to `n + 1`.
-const STEPS: &[&str] = &[include_str!("../migrations/0001.sql")];
+const STEPS: &[&str] = &[include_str!("../migrations/0001.sql"), include_str!("../migrations/0002.sql")];
 
 /// The schema this version writes.
 pub(crate) const LATEST: i64 = STEPS.len() as i64;

@@ -100,7 +100,7 @@ struct Queue {
 
 enum Work {
     Append(Append),
-    Snapshot(Snapshot),
+    Snapshot(Box<Snapshot>),
 }
 
 impl Work {
@@ -159,7 +159,7 @@ impl Writer {
     /// Takes a snapshot in, like an event. One that does not fit is dropped without a record:
     /// it is a help for later, not evidence.
     pub fn enqueue_snapshot(&self, snapshot: Snapshot) {
-        self.push(Work::Snapshot(snapshot));
+        self.push(Work::Snapshot(Box::new(snapshot)));
     }
 
     fn push(&self, work: Work) {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use countersign_event::Timestamp;
 use countersign_event::digest::text_id;
-use countersign_spool::{Class, Reader, Snapshot, Spool, SpoolError, Writer, verify};
+use countersign_spool::{Class, Kind, Reader, Snapshot, Spool, SpoolError, Writer, verify};
 use support::{ask, event, event_with_content, with_class};
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -166,11 +166,13 @@ fn snapshots_come_back_by_path_and_by_text_and_never_lie_in_clear_on_disk() {
     let dir = tempfile::tempdir().unwrap();
     let writer = Writer::start(dir.path());
     let snapshot = |path: &str, text: &str, spans: &str| Snapshot {
-        path: path.to_owned(),
-        repository_path: Some("a.rs".to_owned()),
-        text: text.to_owned(),
-        spans_json: spans.to_owned(),
-        time: Timestamp::from_millis(1_760_000_000_000),
+        spans_json: Some(spans.to_owned()),
+        ..Snapshot::of(
+            path.to_owned(),
+            Kind::Saved,
+            Some(text.as_bytes().to_vec()),
+            Timestamp::from_millis(1_760_000_000_000),
+        )
     };
     let first = snapshot("/r/a.rs", "the canary sings", "[1]");
     let second = snapshot("/r/a.rs", "", "[]");
@@ -183,7 +185,7 @@ fn snapshots_come_back_by_path_and_by_text_and_never_lie_in_clear_on_disk() {
     assert_eq!(reader.latest_snapshot("/r/a.rs").unwrap(), Some(second));
     assert_eq!(reader.latest_snapshot("/r/none.rs").unwrap(), None);
     assert_eq!(reader.snapshot_by_text(&text_id(b"the canary sings")).unwrap(), Some(first));
-    assert_eq!(reader.snapshot_by_text(&text_id(other.text.as_bytes())).unwrap(), Some(other));
+    assert_eq!(reader.snapshot_by_text(&text_id(other.text.as_deref().unwrap())).unwrap(), Some(other));
     assert_eq!(ask::<i64>(dir.path(), "SELECT count(*) FROM snapshots"), 3, "the same one twice is kept once");
     writer.close(DEADLINE).unwrap();
     for name in ["spool.db", "spool.db-wal"] {

@@ -92,7 +92,7 @@ impl Random {
     }
 
     fn odd(&mut self) -> Value {
-        match self.below(16) {
+        match self.below(18) {
             0 => Value::Null,
             1 => json!(true),
             2 => json!(0),
@@ -106,6 +106,8 @@ impl Random {
             10 => json!([]),
             11 => json!({}),
             12 => json!("${1:a${2|b,c|}}$0\\"),
+            15 => json!("${1é${2|é"),
+            16 => json!({"kind": "snippet", "value": "a${1🎉"}),
             13 => json!("*** Begin Patch\n*** Update File: a\n@@\n-b\n+é\n*** End Patch"),
             14 => json!("@@ -1,2 +18446744073709551615,0 @@\n-a\n+b\n"),
             _ => json!([[[[]]], {"range": null}]),

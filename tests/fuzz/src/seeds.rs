@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 /// Lines that go into one seed of a conversation.
-const LINES: usize = 24;
+const LINES: usize = 8;
 /// Seeds larger than this teach a fuzzer nothing that it could vary.
 const SEED_BYTES_MAX: usize = 48 << 10;
 /// Long bodies teach a framing nothing.

@@ -32,20 +32,28 @@ fn a_spool_that_another_holds_delays_no_agent_and_gets_everything_later() {
 }
 
 #[test]
-fn a_full_disk_fails_no_agent_and_what_comes_later_is_recorded() {
+fn a_full_disk_fails_no_agent_and_what_was_missed_is_told_as_soon_as_there_is_room() {
     let agent = Agent::new();
     agent.says("UserPromptSubmit", json!({ "prompt": "first" }));
     let said =
         json!({ "session_id": "s1", "cwd": agent.root, "hook_event_name": "UserPromptSubmit", "prompt": "lost" });
     let ours = agent.world.countersign(["hook", "claude-code"]);
     let mut full = Command::new("sh");
-    full.args(["-c", r#"trap "" XFSZ; ulimit -f 0; exec "$0" "$@""#]).arg(ours.get_program()).args(ours.get_args());
+    // What is there can still be written over, as on a disk without a free block.
+    full.args(["-c", r#"trap "" XFSZ; ulimit -f 1; exec "$0" "$@""#]).arg(ours.get_program()).args(ours.get_args());
     full.envs(ours.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir(agent.world.path());
-    let output = replay::run(full.stdin(Stdio::piped()), said.to_string().as_bytes());
-    assert!(output.status.success(), "{:?}", output.status);
-    assert_eq!((output.stdout, output.stderr), (Vec::new(), Vec::new()));
+    for _ in 0..2 {
+        let output = replay::run(full.stdin(Stdio::piped()), said.to_string().as_bytes());
+        assert!(output.status.success(), "{:?}", output.status);
+        assert_eq!((output.stdout, output.stderr), (Vec::new(), Vec::new()));
+    }
     agent.says("UserPromptSubmit", json!({ "prompt": "later" }));
     let events = agent.world.log();
     assert_eq!(prompts(&events), ["first", "later"]);
+    let gaps = of_type(&events, "trail.gap");
+    assert_eq!(gaps.len(), 1, "{gaps:?}");
+    assert_eq!((&gaps[0]["data"]["reason"], &gaps[0]["data"]["count"]), (&json!("no_room"), &json!(2)));
+    agent.says("UserPromptSubmit", json!({ "prompt": "last" }));
+    assert_eq!(of_type(&agent.world.log(), "trail.gap").len(), 1, "it is told once");
     agent.world.run(["verify"]);
 }

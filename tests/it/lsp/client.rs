@@ -63,6 +63,13 @@ impl Client {
         self.child.id()
     }
 
+    /// Sends the server a signal.
+    #[cfg(unix)]
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(status.expect("kill runs").success());
+    }
+
     /// Begins to read what the server says.
     pub fn listen(&mut self) {
         self.deaf = None;

@@ -7,7 +7,7 @@
 mod conversation;
 mod dossier;
 mod local;
-mod place;
+pub(super) mod place;
 
 use std::io::Write;
 use std::process::ExitCode;

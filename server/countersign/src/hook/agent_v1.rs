@@ -93,8 +93,10 @@ fn decode(input: &Input<'_>) -> Option<Said> {
         }
         "pre_shell_command" => said.steps.push(Step::Calling(shell())),
         "post_shell_command" => said.steps.push(ended(shell())),
-        // A person's edit is what our own editor part sees; from here it is not taken over.
-        "known_human" => said.steps.push(Step::NotFollowed("known_human")),
+        "known_human" => {
+            let files = named("edited_filepaths").unwrap_or_else(|| buffers.iter().map(|it| it.0.clone()).collect());
+            said.steps.push(Step::Typed { files, buffers });
+        }
         _ => return None,
     }
     Some(said)

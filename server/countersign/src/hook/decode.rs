@@ -119,6 +119,13 @@ pub(super) enum Step {
         /// What came back.
         returned: Returned,
     },
+    /// A person edited files, as an editor says.
+    Typed {
+        /// The files.
+        files: Vec<PathBuf>,
+        /// Their texts, where the editor has them otherwise than the disk.
+        buffers: Vec<(PathBuf, String)>,
+    },
     /// Something of which too little is told to record it.
     NotFollowed(&'static str),
     /// A turn is over: what did not end by now has its end in the session file.

@@ -18,11 +18,13 @@ use countersign_event::content::ContentName;
 use countersign_event::facts::{IntegrationPath, Model, Output, PathKind, Place, Prompt, Transport};
 use countersign_event::payload::{Circumstances, capture, model, prompt, trail};
 use countersign_event::{Absent, Fact, How, Payload, Timestamp};
-use countersign_spool::Reader;
+use countersign_spool::{Kind, Reader, Snapshot};
 use serde_json::Value;
 
 use super::decode::{Client, Heard, Said, Step};
+use super::observe;
 use super::store::{Mark, Marks, Memory, Store};
+use super::text::Content;
 use crate::git;
 use crate::recorder::Record;
 use settle::Settle;
@@ -46,6 +48,7 @@ pub(super) struct Session<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Work {
     pub(super) records: Vec<Record>,
+    pub(super) seen: Vec<Snapshot>,
     pub(super) notes: Vec<Note>,
     /// A look at the work tree found that it differs from its base.
     pub(super) is_dirty: bool,
@@ -77,6 +80,7 @@ impl Session<'_> {
             Step::Ended { call, end, edits, decision, returned } => {
                 self.ended(&call, Heard { end: Some(end), edits, decision, returned, ..Heard::default() });
             }
+            Step::Typed { files, buffers } => self.typed(&files, &buffers),
             Step::NotFollowed(what) => self.not_followed(what),
             Step::Rested => self.settle(Settle::Turn),
             Step::Idle => self.settle(Settle::Session),
@@ -97,6 +101,19 @@ impl Session<'_> {
         });
         self.record(payload, Vec::new(), 0, None);
         self.store.forget_old();
+    }
+
+    /// Keeps files as a person left them: an editor's word for what is new in them.
+    fn typed(&mut self, files: &[PathBuf], buffers: &[(PathBuf, String)]) {
+        for file in files {
+            let path = self.absolute(file);
+            let buffer = buffers.iter().find(|(buffer, _)| self.absolute(buffer) == path);
+            let content = match buffer {
+                Some((_, text)) => Content::told(text, &Content::read(&path)),
+                None => Content::read(&path),
+            };
+            self.done.seen.extend(observe::look(&path, Kind::Human, &content, self.now));
+        }
     }
 
     fn not_followed(&mut self, what: &str) {

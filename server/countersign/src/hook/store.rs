@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use countersign_event::Timestamp;
 use countersign_event::digest::{hex, keyed};
-use countersign_spool::Device;
+use countersign_spool::{Device, GitState};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -69,6 +69,8 @@ pub(super) struct Open {
     pub(super) files: BTreeMap<PathBuf, Content>,
     /// The work tree as it was, for a call that may touch anything.
     pub(super) tree: Option<Tree>,
+    /// What the small files of the repository at hand said.
+    pub(super) git: Option<GitState>,
 }
 
 /// The part of an open call that is not bytes of files; those follow in this order.
@@ -81,6 +83,8 @@ struct OpenHead {
     input: Value,
     files: Vec<(PathBuf, Kind)>,
     tree: Option<TreeHead>,
+    #[serde(default)]
+    git: Option<GitState>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -179,8 +183,8 @@ impl<'a> Store<'a> {
                 })
                 .collect(),
         });
-        let (at, mode, id, tool, input) = (open.at, open.mode, open.id, open.tool, open.input);
-        let head = serde_json::to_vec(&OpenHead { at, mode, id, tool, input, files, tree: tree_head })?;
+        let (at, mode, id, tool, input, git) = (open.at, open.mode, open.id, open.tool, open.input, open.git);
+        let head = serde_json::to_vec(&OpenHead { at, mode, id, tool, input, files, tree: tree_head, git })?;
         let mut plain = (head.len() as u64).to_be_bytes().to_vec();
         plain.extend_from_slice(&head);
         plain.extend(bodies.into_iter().flatten());
@@ -219,8 +223,8 @@ impl<'a> Store<'a> {
             }
             tree = Some(Tree { root: head.root, cut: head.cut, files });
         }
-        let OpenHead { at, mode, id, tool, input, .. } = head;
-        Some(Open { at, mode, id, tool, input, files, tree })
+        let OpenHead { at, mode, id, tool, input, git, .. } = head;
+        Some(Open { at, mode, id, tool, input, files, tree, git })
     }
 
     /// Returns the names of all calls that are under way.
@@ -389,6 +393,7 @@ mod tests {
                 cut: false,
                 files: BTreeMap::from([("x".to_owned(), seen(Some("visible?"))), ("y".to_owned(), seen(None))]),
             }),
+            git: Some(GitState { reflog_len: 7, ..GitState::default() }),
         };
         store.put_open("k", make()).unwrap();
         assert_eq!(store.open("k"), Some(make()));

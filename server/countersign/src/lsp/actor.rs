@@ -6,17 +6,19 @@
 //! that answer through the same mailbox.
 
 mod answers;
+mod documents;
+mod ending;
 mod hints;
+mod troubles;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use countersign_event::facts::{self as event_facts, IntegrationPath, PathKind, Place, Transport};
 use countersign_event::payload::capture;
 use countersign_event::{Fact, How, Payload};
-use countersign_provenance::session::{self, Acceptance, Effect, Session, Snapshot};
-use countersign_provenance::spans::Spans;
+use countersign_provenance::session::{self, Acceptance, Session};
 use countersign_provenance::text::{Change, Encoding, Text};
 use countersign_risk::Language;
 use serde_json::{Value, json};
@@ -24,21 +26,20 @@ use tokio::task::JoinSet;
 
 use super::client::Client;
 use super::diagnostics::{Notice, Shown};
-use super::effects;
 use super::event::{Ending, Event, Known, Lost};
 use super::hello::Hello;
+use super::history::History;
 use super::mailbox::{Inbox, Mailbox};
 use super::protocol::{Facts, Status, Suggestion};
 use super::rules::Rules;
-use super::spool_watch::{Act, SpoolWatch};
+use super::spool_watch::{Act, Offered, SpoolWatch};
 use super::suggestions::{Setting, Suggestions};
 use super::{sys, wire};
-use crate::recorder::{Record, Recorder, SavedText, snapshot_path};
+use crate::recorder::{Record, Recorder};
 use crate::replay::{self, Background};
 use crate::shell::{Shell, now};
+use troubles::Trouble;
 
-/// How long an opened document waits for what the spool knows of it.
-const REMEMBER: Duration = Duration::from_millis(250);
 /// How long the editor may take to answer a question of ours.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What was inserted a moment before the end may still be explained by another observer; so long the
@@ -52,14 +53,8 @@ const LONG_CHANGES: usize = 100;
 /// How often time passes while an insertion waits to be explained, and otherwise.
 const TICK_BUSY: Duration = Duration::from_millis(250);
 const TICK_IDLE: Duration = Duration::from_secs(5);
-/// One trouble with one document is recorded at most this often; in between it is counted.
-const AGAIN: Duration = Duration::from_secs(10);
 /// So many contributions are remembered with their facts.
 const KNOWN_MAX: usize = 10_000;
-/// So many closed documents are remembered, and none longer than this: an editor that reads a file anew
-/// closes and opens it.
-const CLOSED_MAX: usize = 32;
-const CLOSED_BYTES_MAX: usize = 4 << 20;
 
 /// The actor. [`Actor::run`] ends with the process.
 pub(crate) struct Actor {
@@ -74,7 +69,6 @@ pub(crate) struct Actor {
     session_id: String,
     house: Option<House>,
     documents: HashMap<String, Document>,
-    closed: VecDeque<(String, Text, Spans)>,
     replay: Option<Background>,
     suggestions: Suggestions,
     known: HashMap<String, Known>,
@@ -84,6 +78,7 @@ pub(crate) struct Actor {
     background: JoinSet<()>,
     polling: bool,
     look_again: Option<Instant>,
+    heads_looked_at: Instant,
     last_status: Option<Status>,
     ending: Option<(Ending, Instant)>,
 }
@@ -93,6 +88,7 @@ struct House {
     recorder: Recorder,
     session: Session,
     watch: SpoolWatch,
+    history: History,
 }
 
 /// What an open document has beside its text.
@@ -103,15 +99,10 @@ struct Document {
     changed_ms: u64,
     /// The line a person is typing in.
     typed: Option<u32>,
+    /// Somebody asked who wrote it, and wants to know when that changes.
+    is_asked_about: bool,
     current: Vec<Notice>,
     shown: Shown,
-}
-
-/// A trouble that was recorded, and how often it came since.
-struct Trouble {
-    recorded: Instant,
-    detail: Option<String>,
-    count: u64,
 }
 
 impl Actor {
@@ -130,7 +121,6 @@ impl Actor {
             session_id: uuid::Uuid::now_v7().to_string(),
             house: None,
             documents: HashMap::new(),
-            closed: VecDeque::new(),
             replay: None,
             suggestions: Suggestions::default(),
             known: HashMap::new(),
@@ -139,6 +129,7 @@ impl Actor {
             background: JoinSet::new(),
             polling: false,
             look_again: None,
+            heads_looked_at: Instant::now(),
             last_status: None,
             ending: None,
         }
@@ -163,11 +154,6 @@ impl Actor {
                 Event::End(ending) => {
                     self.guard(Actor::close_all);
                     self.ending.get_or_insert((ending, Instant::now() + LAST_WORDS));
-                    continue;
-                }
-                Event::Opened(document) => {
-                    let known = self.remember(&document).await;
-                    self.guard(|actor| tokio::task::block_in_place(|| actor.opened(document, known)));
                     continue;
                 }
                 event => event,
@@ -214,6 +200,7 @@ impl Actor {
             }
             Event::Configure => self.configure(),
             Event::Configured(settings) => self.settings(&settings),
+            Event::Opened(document) => self.opened(document),
             Event::Changed(change) => self.changed(change),
             Event::Saved(uri) => self.session(session::Event::Saved { uri }),
             Event::Closed(uri) => self.closed(uri),
@@ -222,9 +209,12 @@ impl Actor {
             Event::Suggestion(suggestion) => self.suggestion(*suggestion),
             Event::Ask(ask) => self.answer(ask),
             Event::Acts(acts) => self.acts(acts),
+            Event::Offers(offers) => self.offers(offers),
+            Event::Known(answer) => self.session(session::Event::Known(*answer)),
+            Event::Committed(uri, text) => self.session(session::Event::Committed { uri, text }),
             Event::Findings(findings) => self.findings(*findings),
             Event::Tick => self.tick(),
-            Event::Opened(_) | Event::End(_) => unreachable!("taken by run"),
+            Event::End(_) => unreachable!("taken by run"),
         }
     }
 
@@ -250,7 +240,8 @@ impl Actor {
         let house = self.house.get_or_insert_with(|| {
             let recorder = tokio::task::block_in_place(|| Recorder::start(shell));
             let session = Session::new(recorder.digest_key());
-            House { recorder, session, watch: SpoolWatch::start(shell.paths.state.clone(), mailbox.clone()) }
+            let watch = SpoolWatch::start(shell.paths.state.clone(), mailbox.clone());
+            House { recorder, session, watch, history: History::start(shell.clone(), mailbox.clone()) }
         });
         if is_new {
             let started = capture::Started {
@@ -293,191 +284,18 @@ impl Actor {
         }
     }
 
-    // Documents
-
-    async fn remember(&mut self, document: &wire::OpenedDocument) -> Vec<Snapshot> {
-        let house = self.house();
-        let asked = house.watch.remember(snapshot_path(&document.uri), document.text.clone());
-        let stored = tokio::time::timeout(REMEMBER, asked).await.ok().and_then(Result::ok).unwrap_or_default();
-        let closed =
-            self.closed.iter().position(|(uri, ..)| *uri == document.uri).and_then(|at| self.closed.remove(at));
-        let closed = closed.map(|(_, text, spans)| Snapshot { text: text.to_string(), spans });
-        closed.into_iter().chain(stored).collect()
-    }
-
-    fn opened(&mut self, document: wire::OpenedDocument, known: Vec<Snapshot>) {
-        let wire::OpenedDocument { uri, language_id, version, text } = document;
-        let language = match Language::from_id(&language_id) {
-            Language::Other => Language::from_path(&uri),
-            language => language,
-        };
-        let shown = self.documents.remove(&uri).map(|document| document.shown).unwrap_or_default();
-        let changed_ms = self.clock_ms();
-        self.documents.insert(
-            uri.clone(),
-            Document { version, language, revision: 0, changed_ms, typed: None, current: Vec::new(), shown },
-        );
-        let version = to_i32(version);
-        self.session(session::Event::Opened { uri: uri.clone(), language: language_id, version, text, known });
-        self.look(&uri);
-    }
-
-    fn changed(&mut self, change: wire::DidChange) {
-        let uri = change.text_document.uri;
-        let encoding = self.encoding();
-        let changed_ms = self.clock_ms();
-        let changes: Vec<Change> = change.content_changes.into_iter().map(Change::from).collect();
-        let version = match self.documents.get_mut(&uri) {
-            Some(document) => {
-                document.version = change.text_document.version.unwrap_or(document.version + 1);
-                document.revision += 1;
-                document.changed_ms = changed_ms;
-                document.typed = typed_line(&changes);
-                document.version
-            }
-            None => 0,
-        };
-        self.session(session::Event::Changed { uri: uri.clone(), version: to_i32(version), changes, encoding });
-        self.look(&uri);
-    }
-
-    fn closed(&mut self, uri: String) {
-        if let Some(mut document) = self.documents.remove(&uri)
-            && document.shown.clear()
-        {
-            self.client.notify("textDocument/publishDiagnostics", document.shown.publication(&uri, None, false));
-        }
-        let session = &self.house().session;
-        if let (true, Some(text), Some(spans)) =
-            (session.is_synchronised(&uri), session.text(&uri), session.spans(&uri))
-            && text.len_bytes() <= CLOSED_BYTES_MAX
-        {
-            let closed = (uri.clone(), text.clone(), spans.clone());
-            self.closed.push_back(closed);
-            if self.closed.len() > CLOSED_MAX {
-                self.closed.pop_front();
-            }
-        }
-        self.session(session::Event::Closed { uri });
-    }
-
-    fn lost(&mut self, lost: Lost) {
-        if let (Some(uri), true) = (&lost.uri, lost.opening) {
-            // Its first text never came: it is open, and nothing is known of it until the next one.
-            let (uri, text) = (uri.clone(), String::new());
-            self.opened(
-                wire::OpenedDocument { uri, language_id: String::new(), version: i64::from(i32::MIN), text },
-                Vec::new(),
-            );
-        }
-        let event = session::Event::Overflow { uri: lost.uri.clone() };
-        let effects = self.house().session.handle(event, now());
-        let mut is_told = false;
-        for effect in effects {
-            match effect {
-                Effect::Degraded { detail, uri, .. } => {
-                    is_told = true;
-                    self.trouble(lost.reason, detail, uri);
-                }
-                effect => self.run_effect(effect),
-            }
-        }
-        if !is_told {
-            self.trouble(lost.reason, None, lost.uri);
-        }
-        self.tell_status();
-    }
-
-    /// Hands an event to the session and runs what follows.
-    fn session(&mut self, event: session::Event) {
-        let effects = self.house().session.handle(event, now());
-        for effect in effects {
-            self.run_effect(effect);
-        }
-    }
-
-    fn run_effect(&mut self, effect: Effect) {
-        let at = now();
-        match effect {
-            Effect::Measure(measurement) => {
-                let known = self.known.entry(measurement.contribution.as_str().to_owned()).or_default();
-                known.accepted_bytes = Some(measurement.accepted_bytes);
-                let recorder = self.house().recorder.clone();
-                self.background.spawn_blocking(move || recorder.record(effects::measured(&measurement, at)));
-            }
-            Effect::Evidence { contribution, act, uri, range } => {
-                let record = effects::evidenced(&contribution, act, uri, range, path(&self.session_id), at);
-                self.record(record);
-            }
-            Effect::BulkInsertion(bulk) => {
-                let recorder = &self.house().recorder;
-                let id = recorder.mint().to_string();
-                recorder.record(effects::bulk_insertion(bulk, id));
-            }
-            Effect::Degraded { reason, detail, uri } => {
-                self.trouble(reason, detail, uri);
-                self.tell_status();
-            }
-            Effect::PollSpool(on) => {
-                self.polling = on;
-                self.house().watch.watch(on);
-            }
-            Effect::SaveSnapshot { uri, text, spans } => {
-                self.house().recorder.snapshot(SavedText { at, uri, text, spans });
-            }
-            Effect::AttributionChanged { uri } => {
-                if let Some(document) = self.documents.get_mut(&uri) {
-                    document.typed = None;
-                }
-                self.look(&uri);
-            }
-        }
-    }
-
     fn record(&mut self, record: Record) {
         self.house().recorder.record(record);
-    }
-
-    /// Records a trouble, or counts it where it was recorded a moment ago.
-    fn trouble(&mut self, reason: &str, detail: Option<String>, uri: Option<String>) {
-        let key = (reason.to_owned(), uri);
-        match self.troubles.get_mut(&key) {
-            Some(trouble) if trouble.recorded.elapsed() < AGAIN => trouble.count += 1,
-            _ => {
-                let before = self
-                    .troubles
-                    .insert(key.clone(), Trouble { recorded: Instant::now(), detail: detail.clone(), count: 0 });
-                self.degraded(key, detail, 1 + before.map_or(0, |trouble| trouble.count));
-            }
-        }
-    }
-
-    /// Records what was only counted, where that was long enough ago.
-    fn counted_troubles(&mut self, all: bool) {
-        let due = |trouble: &Trouble| all || trouble.recorded.elapsed() >= AGAIN;
-        let mut past = Vec::new();
-        self.troubles.retain(|key, trouble| {
-            let is_due = due(trouble);
-            if is_due && trouble.count > 0 {
-                past.push((key.clone(), trouble.detail.take(), trouble.count));
-            }
-            !is_due
-        });
-        for (key, detail, count) in past {
-            self.degraded(key, detail, count);
-        }
-    }
-
-    fn degraded(&mut self, (reason, uri): (String, Option<String>), detail: Option<String>, count: u64) {
-        let subject = uri.clone().unwrap_or_else(|| "countersign-lsp".to_owned());
-        let path = Fact::observed(path(&self.session_id));
-        let payload = capture::Degraded { how: How::Observed, path, reason, detail, count, uri };
-        self.record(Record::light(now(), subject, Payload::CaptureDegraded(payload)));
     }
 
     fn tick(&mut self) {
         if !self.documents.is_empty() {
             self.session(session::Event::Tick);
+            let measured: Vec<String> = self.house().session.measured().map(str::to_owned).collect();
+            if !measured.is_empty() && self.heads_looked_at.elapsed() >= TICK_IDLE {
+                self.heads_looked_at = Instant::now();
+                self.house().history.look_at_heads(measured);
+            }
         }
         self.counted_troubles(false);
         let unread = self.client.take_dropped();
@@ -528,8 +346,27 @@ impl Actor {
         for record in told.records {
             recorder.record(record);
         }
+        let (offered, withdrawn) = (told.offered, told.withdrawn);
+        if let Some(offer) = offered {
+            self.session(session::Event::Offered(offer));
+        }
+        if let Some(contribution) = withdrawn {
+            self.session(session::Event::Withdrawn(contribution));
+        }
         if let Some((act, facts)) = told.entered {
             self.entered(act, facts);
+        }
+    }
+
+    fn offers(&mut self, offers: Vec<Offered>) {
+        for offered in offers {
+            match offered {
+                Offered::Shown(offer) if self.house().session.follows(&offer.uri) => {
+                    self.session(session::Event::Offered(offer));
+                }
+                Offered::Shown(_) => {}
+                Offered::Gone(contribution) => self.session(session::Event::Withdrawn(contribution)),
+            }
         }
     }
 
@@ -550,44 +387,6 @@ impl Actor {
         self.session(session::Event::Entered(acceptance));
     }
 
-    // The end
-
-    async fn end(mut self, ending: Ending) {
-        super::exit_after(FAREWELL * 2, ending.code);
-        self.guard(|actor| actor.say_farewell(&ending));
-        let last = async { while self.background.join_next().await.is_some() {} };
-        // Measurements that take longer than this are given up.
-        let _ = tokio::time::timeout(FAREWELL / 2, last).await;
-        if let Some(house) = &self.house
-            && let Err(error) = tokio::task::block_in_place(|| house.recorder.close(FAREWELL))
-        {
-            tracing::error!("{}", error.message());
-        }
-        // An editor that does not read is not waited for.
-        let _ = tokio::time::timeout(Duration::from_millis(200), self.client.flushed()).await;
-        std::process::exit(ending.code);
-    }
-
-    fn close_all(&mut self) {
-        for uri in self.documents.keys().cloned().collect::<Vec<_>>() {
-            self.closed(uri);
-        }
-    }
-
-    fn say_farewell(&mut self, ending: &Ending) {
-        if self.house.is_none() {
-            return;
-        }
-        self.counted_troubles(true);
-        let stopped = capture::Stopped {
-            how: How::Observed,
-            path: Fact::observed(path(&self.session_id)),
-            reason: ending.reason.to_owned(),
-            status: None,
-        };
-        self.record(Record::light(now(), "countersign-lsp", Payload::CaptureStopped(stopped)));
-    }
-
     fn encoding(&self) -> Encoding {
         self.hello.as_ref().map_or(Encoding::Utf16, |hello| hello.encoding)
     }
@@ -604,7 +403,8 @@ fn is_long(event: &Event) -> bool {
             let is_long = |change: &wire::ContentChange| change.range.is_none() || change.text.len() > LONG_BYTES;
             change.content_changes.len() > LONG_CHANGES || change.content_changes.iter().any(is_long)
         }
-        Event::Saved(_) | Event::Closed(_) | Event::Lost(_) => true,
+        Event::Opened(_) | Event::Saved(_) | Event::Closed(_) | Event::Lost(_) => true,
+        Event::Known(_) | Event::Committed(..) => true,
         _ => false,
     }
 }

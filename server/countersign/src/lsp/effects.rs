@@ -25,6 +25,7 @@ pub(crate) fn measured(measurement: &Measurement, at: Timestamp) -> Record {
         accepted_bytes: measurement.accepted_bytes,
         surviving_bytes: measurement.surviving_bytes,
         distance: measurement.distance(),
+        first_seen: measurement.is_first_seen,
         place: place(measurement.uri.clone(), measurement.range),
     });
     Record::light(at, contribution, payload)

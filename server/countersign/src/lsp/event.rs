@@ -1,5 +1,6 @@
 //! Everything that can wake the actor, on one screen. The list is closed on purpose.
 
+use countersign_provenance::session::Answer;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -7,7 +8,7 @@ use super::diagnostics::Findings;
 use super::hello::Hello;
 use super::hover::Point;
 use super::protocol;
-use super::spool_watch::Act;
+use super::spool_watch::{Act, Offered};
 use super::wire;
 
 /// What reaches the actor, in the order in which it happened.
@@ -38,6 +39,12 @@ pub(crate) enum Event {
     Ask(Ask),
     /// The spool has new acts of other observers.
     Acts(Vec<Act>),
+    /// Suggestions that other observers know of, and those that are gone, in their order.
+    Offers(Vec<Offered>),
+    /// Somebody knows whose a text is.
+    Known(Box<Answer>),
+    /// A commit holds a document: its text there.
+    Committed(String, String),
     /// The rules have looked at a text.
     Findings(Box<Findings>),
     /// Some time has passed.
@@ -51,7 +58,7 @@ pub(crate) enum Ask {
     /// What stands at this position.
     Hover(protocol::TextDocument, countersign_event::facts::Position, oneshot::Sender<Option<Point>>),
     /// Who wrote what.
-    Attribution(protocol::TextDocument, oneshot::Sender<Option<protocol::Attribution>>),
+    Attribution(protocol::AttributionParams, oneshot::Sender<Option<protocol::Attribution>>),
     /// What is known of a contribution, as far as the open documents say.
     Contribution(String, oneshot::Sender<Known>),
     /// Are we recording?

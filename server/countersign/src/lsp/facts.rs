@@ -1,8 +1,9 @@
 //! What the spool says about a contribution: the fold of its events into the five facts.
 
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
-use countersign_event::{EventBytes, Fact, Payload, Timestamp};
+use countersign_event::{EventBytes, Fact, How, Payload, Timestamp};
 use countersign_spool::Reader;
 
 use super::protocol::Facts;
@@ -34,6 +35,32 @@ impl FactBook {
                 (None, None)
             }
             Err(_) => (None, None),
+        }
+    }
+}
+
+impl FactBook {
+    /// Returns how contributions are known to have entered. Reads the disk, in a thread of its own.
+    pub(crate) async fn hows(&self, contributions: HashSet<String>) -> HashMap<String, How> {
+        let state = self.state.clone();
+        let read = move || {
+            let reader = Reader::open(&state)?;
+            let mut hows = HashMap::new();
+            for id in contributions {
+                let stored = reader.by_subject(&id)?;
+                if let (Some(facts), _) = fold(stored.iter().map(|stored| &stored.bytes)) {
+                    hows.insert(id, facts.how);
+                }
+            }
+            Ok::<_, countersign_spool::SpoolError>(hows)
+        };
+        match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(hows)) => hows,
+            Ok(Err(error)) => {
+                tracing::warn!("how contributions are known can't be read: {error}");
+                HashMap::new()
+            }
+            Err(_) => HashMap::new(),
         }
     }
 }

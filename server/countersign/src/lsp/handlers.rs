@@ -1,6 +1,7 @@
 //! One function a request. Each asks the actor before its first await, so that it sees exactly the
 //! changes that were sent before it, and never asks the editor anything.
 
+use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
 use countersign_event::facts::Position;
@@ -20,6 +21,7 @@ use super::hover;
 use super::mailbox::Mailbox;
 use super::protocol::{
     Attribution, AttributionParams, Contribution, ContributionParams, Nothing, PauseParams, Status, TextDocument,
+    Writer,
 };
 
 /// What any editor can run; each answers with the status.
@@ -46,7 +48,11 @@ impl Handlers {
 
     /// `countersign/attribution`.
     pub(crate) async fn attribution(&self, params: AttributionParams) -> Result<Option<Attribution>> {
-        self.ask(|reply| Ask::Attribution(params.text_document, reply)).answer().await
+        let mut answer = self.ask(|reply| Ask::Attribution(params, reply)).answer().await?;
+        if let Some(attribution) = &mut answer {
+            self.complete_writers(attribution).await;
+        }
+        Ok(answer)
     }
 
     /// `countersign/contribution`.
@@ -56,6 +62,25 @@ impl Handlers {
         self.complete(&id, &mut known).await;
         let retention = known.retention();
         Ok(known.facts.map(|facts| Contribution { id, facts, retention }))
+    }
+
+    /// Takes from the spool how a contribution is known, where the actor was not told.
+    async fn complete_writers(&self, attribution: &mut Attribution) {
+        let spans = attribution.spans.iter_mut().map(|span| &mut span.writer);
+        let lines = attribution
+            .lines
+            .iter_mut()
+            .flat_map(|line| line.shares.iter_mut().map(|share| &mut share.writer).chain([&mut line.last_writer]));
+        let unknown: Vec<&mut Writer> =
+            spans.chain(lines).filter(|writer| writer.contribution.is_some() && writer.how.is_none()).collect();
+        let ids: HashSet<String> = unknown.iter().filter_map(|writer| writer.contribution.clone()).collect();
+        if ids.is_empty() {
+            return;
+        }
+        let hows = self.facts.hows(ids).await;
+        for writer in unknown {
+            writer.how = writer.contribution.as_ref().and_then(|id| hows.get(id).copied());
+        }
     }
 
     /// Takes from the spool what the open documents do not say.
@@ -134,7 +159,9 @@ impl LanguageServer for Handlers {
         let Some(mut point) = self.ask(|reply| Ask::Hover(document, position, reply)).answer().await? else {
             return Ok(None);
         };
-        self.complete(&point.contribution.clone(), &mut point.known).await;
+        if let Some((contribution, known)) = &mut point.contribution {
+            self.complete(&contribution.clone(), known).await;
+        }
         let markdown = self.hello.get().is_none_or(|hello| hello.markdown);
         Ok(Some(hover::render(&point, markdown)))
     }

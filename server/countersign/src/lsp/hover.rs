@@ -3,7 +3,9 @@
 //! Names that tools gave stand in code spans: a model's name is not Markdown.
 
 use countersign_event::facts::{IntegrationPath, Model, Person, Prompt, Range};
-use countersign_event::{Absent, Fact};
+use countersign_event::{Absent, Fact, How};
+use countersign_provenance::lines::{Author, LineAuthor};
+use countersign_provenance::spans::Origin;
 use serde::Serialize;
 use tower_lsp::ls_types::{self, Hover, HoverContents, MarkupContent, MarkupKind};
 
@@ -12,12 +14,13 @@ use super::protocol::Retention;
 
 /// What stands at a position.
 pub(crate) struct Point {
-    /// The contribution.
-    pub(crate) contribution: String,
-    /// Its span there, in the connection's encoding.
+    /// The contribution's span there, else the line, in the connection's encoding.
     pub(crate) range: Range,
-    /// What is known of it; completed from the spool where the actor does not know.
-    pub(crate) known: Known,
+    /// The line's writers.
+    pub(crate) line: LineAuthor,
+    /// The contribution there, or the largest of the line, and what is known of it; completed from the
+    /// spool where the actor does not know.
+    pub(crate) contribution: Option<(String, Known)>,
 }
 
 /// Writes the hover, as Markdown or for an editor that shows only text.
@@ -37,18 +40,37 @@ pub(crate) fn range(range: Range) -> ls_types::Range {
 }
 
 fn lines(point: &Point) -> Vec<String> {
-    let id = format!("- contribution {}", code(&point.contribution));
-    let left = point.known.retention().map(|Retention { accepted_bytes, surviving_bytes }| {
+    let line = &point.line;
+    let mut out: Vec<String> = match (line.author, &point.contribution) {
+        (Author::Ai, _) => Vec::new(),
+        (Author::Human, _) => vec![format!("**Written by a person** · {}", seen(&line.last_writer))],
+        (Author::Unknown, _) => {
+            vec!["**Origin unknown** · nobody saw this text entering, so it is called neither human nor AI".to_owned()]
+        }
+        (Author::Mixed, _) => {
+            let shares = line.shares.iter().map(|(origin, share)| format!("{:.0} % {}", share * 100.0, kind(origin)));
+            let shares: Vec<String> = shares.collect();
+            vec![format!("**Mixed** · {} · last changed by {}", shares.join(", "), who(&line.last_writer))]
+        }
+    };
+    if let Some((id, known)) = &point.contribution {
+        out.extend(contribution(id, known));
+    }
+    out
+}
+
+fn contribution(id: &str, known: &Known) -> Vec<String> {
+    let id = format!("- contribution {}", code(id));
+    let left = known.retention().map(|Retention { accepted_bytes, surviving_bytes }| {
         let share = (surviving_bytes * 100).checked_div(accepted_bytes).unwrap_or(0);
         format!("- still there: {surviving_bytes} of {accepted_bytes} bytes ({share} %)")
     });
-    let Some(facts) = &point.known.facts else {
+    let Some(facts) = &known.facts else {
         let head = "**AI-written** · its facts are not on this device".to_owned();
         return [head].into_iter().chain(left).chain([id]).collect();
     };
-    let seen = word(facts.how);
     let head = [
-        format!("**AI-written** · accepted {} · {seen}", facts.time),
+        format!("**AI-written** · accepted {} · {}", facts.time, word(facts.how)),
         fact("model", &facts.model, model),
         fact("prompt", &facts.prompt, prompt),
         fact("output", &facts.output, |output| format!("{} lines, {} bytes", output.lines, output.bytes)),
@@ -56,6 +78,30 @@ fn lines(point: &Point) -> Vec<String> {
         fact("path", &facts.path, path),
     ];
     head.into_iter().chain(left).chain([id]).collect()
+}
+
+fn kind(origin: &Origin) -> &'static str {
+    match origin {
+        Origin::Ai(_) => "AI",
+        Origin::Human(_) => "human",
+        Origin::Unknown => "unknown",
+    }
+}
+
+fn who(origin: &Origin) -> &'static str {
+    match origin {
+        Origin::Ai(_) => "an AI",
+        Origin::Human(_) => "a person",
+        Origin::Unknown => "nobody that was seen",
+    }
+}
+
+fn seen(origin: &Origin) -> String {
+    match origin {
+        Origin::Human(How::Observed) => "seen typing it in an editor · observed".to_owned(),
+        Origin::Human(how) => word(*how),
+        _ => String::new(),
+    }
 }
 
 fn fact<T>(name: &str, fact: &Fact<T>, tell: impl Fn(&T) -> String) -> String {
@@ -167,6 +213,7 @@ fn code(text: &str) -> String {
 mod tests {
     use countersign_event::facts::{Output, PathKind, PersonVia, Transport};
     use countersign_event::{How, Timestamp};
+    use countersign_provenance::spans::ContributionId;
 
     use super::super::protocol::Facts;
     use super::*;
@@ -175,24 +222,62 @@ mod tests {
         let mut path = IntegrationPath::new(PathKind::Ide, Transport::Tap);
         path.tool = Some(tool.to_owned());
         path.version = Some("1.388.0".to_owned());
+        let ai = Origin::Ai(ContributionId::new("0192-c"));
         Point {
-            contribution: "0192-c".to_owned(),
             range: Range::default(),
-            known: Known {
-                accepted_bytes: Some(120),
-                surviving_bytes: Some(97),
-                facts: Some(Facts {
-                    how: How::Observed,
-                    time: Timestamp::from_millis(1_767_322_800_000),
-                    model: Fact::observed(Model { requested: Some("gpt-41-copilot".into()), ..Model::default() })
-                        .without(Absent::NotOnWire),
-                    prompt: Fact::absent(Absent::EncryptedOnWire),
-                    output: Fact::observed(Output { bytes: 120, lines: 5 }),
-                    person: Fact::reported(Person { id: "p:1".into(), via: Some(PersonVia::Git) }),
-                    path: Fact::inferred(path, "bulk_insertion", 0.3),
-                }),
-            },
+            line: LineAuthor { author: Author::Ai, last_writer: ai.clone(), shares: vec![(ai, 1.0)] },
+            contribution: Some((
+                "0192-c".to_owned(),
+                Known {
+                    accepted_bytes: Some(120),
+                    surviving_bytes: Some(97),
+                    facts: Some(Facts {
+                        how: How::Observed,
+                        time: Timestamp::from_millis(1_767_322_800_000),
+                        model: Fact::observed(Model { requested: Some("gpt-41-copilot".into()), ..Model::default() })
+                            .without(Absent::NotOnWire),
+                        prompt: Fact::absent(Absent::EncryptedOnWire),
+                        output: Fact::observed(Output { bytes: 120, lines: 5 }),
+                        person: Fact::reported(Person { id: "p:1".into(), via: Some(PersonVia::Git) }),
+                        path: Fact::inferred(path, "bulk_insertion", 0.3),
+                    }),
+                },
+            )),
         }
+    }
+
+    #[test]
+    fn a_line_without_an_ai_says_whose_it_is_and_how_that_is_known() {
+        let of = |author, last_writer: Origin, shares: Vec<(Origin, f64)>| {
+            let line = LineAuthor { author, last_writer, shares };
+            text(render(&Point { range: Range::default(), line, contribution: None }, true))
+        };
+        let reported = Origin::Human(How::Reported);
+        let shown = [
+            of(Author::Human, Origin::TYPED, vec![(Origin::TYPED, 1.0)]),
+            of(Author::Human, reported.clone(), vec![(reported, 1.0)]),
+            of(Author::Unknown, Origin::Unknown, vec![(Origin::Unknown, 1.0)]),
+            of(Author::Mixed, Origin::TYPED, vec![(Origin::Unknown, 0.75), (Origin::TYPED, 0.25)]),
+        ];
+        expect_test::expect![[r#"
+            **Written by a person** · seen typing it in an editor · observed
+            **Written by a person** · reported
+            **Origin unknown** · nobody saw this text entering, so it is called neither human nor AI
+            **Mixed** · 75 % unknown, 25 % human · last changed by a person"#]]
+        .assert_eq(&shown.join("\n"));
+    }
+
+    #[test]
+    fn a_mixed_line_shows_its_shares_and_the_facts_of_its_contribution() {
+        let mut point = point("copilot");
+        point.line.author = Author::Mixed;
+        point.line.last_writer = Origin::TYPED;
+        point.line.shares = vec![(Origin::Ai(ContributionId::new("0192-c")), 0.9), (Origin::TYPED, 0.1)];
+        let text = text(render(&point, true));
+        assert!(
+            text.starts_with("**Mixed** · 90 % AI, 10 % human · last changed by a person\n**AI-written** · accepted"),
+            "{text}"
+        );
     }
 
     fn text(hover: Hover) -> String {

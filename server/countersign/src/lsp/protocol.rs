@@ -52,7 +52,7 @@ pub(crate) enum SuggestionEvent {
 }
 
 /// A document.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TextDocument {
     /// The URI, exactly as in `textDocument/didOpen`.
     pub(crate) uri: String,
@@ -64,6 +64,9 @@ pub(crate) struct TextDocument {
 pub(crate) struct AttributionParams {
     /// The document.
     pub(crate) text_document: TextDocument,
+    /// Which part of it, in the position encoding of the connection; all of it without.
+    #[serde(default)]
+    pub(crate) range: Option<Range>,
 }
 
 /// Answer of `countersign/attribution`.
@@ -74,8 +77,76 @@ pub(crate) struct Attribution {
     pub(crate) version: Option<i64>,
     /// False when a change was lost: then `spans` is empty until the next full text.
     pub(crate) synchronised: bool,
-    /// Every byte of the text, in order, neighbours of one origin merged.
+    /// Every byte of the text (or of the range), in order, neighbours of one origin merged.
     pub(crate) spans: Vec<Span>,
+    /// Every line of the text (or that the range touches), in order.
+    pub(crate) lines: Vec<Line>,
+    /// How many of these lines are whose.
+    pub(crate) summary: Summary,
+}
+
+/// A line and its writers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Line {
+    /// Its number, from 0.
+    pub(crate) line: u32,
+    /// `ai`, `human`, `unknown`, or `mixed` of two or more of them.
+    pub(crate) author: String,
+    /// Whoever last changed its non-blank text.
+    pub(crate) last_writer: Writer,
+    /// Everybody who wrote some of it, the largest share of its non-blank bytes first.
+    pub(crate) shares: Vec<Share>,
+}
+
+/// Who wrote something.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Writer {
+    /// `ai`, `human` or `unknown`.
+    pub(crate) origin: String,
+    /// The contribution, for `ai`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) contribution: Option<String>,
+    /// How that is known; nothing for `unknown`, and for a contribution that is not on this device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) how: Option<countersign_event::How>,
+}
+
+/// A writer's part of a line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Share {
+    /// The writer.
+    #[serde(flatten)]
+    pub(crate) writer: Writer,
+    /// From 0 to 1.
+    pub(crate) share: f64,
+}
+
+/// Lines by author.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Summary {
+    /// An AI's.
+    pub(crate) ai: u32,
+    /// A person's.
+    pub(crate) human: u32,
+    /// Of several.
+    pub(crate) mixed: u32,
+    /// Nobody knows whose.
+    pub(crate) unknown: u32,
+}
+
+/// `countersign/attributionChanged`, server to editor, notification: the writers of a document changed
+/// by something else than an edit of this editor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AttributionChanged {
+    /// The document.
+    pub(crate) text_document: TextDocument,
+    /// The version that it is at.
+    pub(crate) version: Option<i64>,
 }
 
 /// A stretch of text of one origin.
@@ -84,11 +155,9 @@ pub(crate) struct Attribution {
 pub(crate) struct Span {
     /// Where, in the position encoding of the connection.
     pub(crate) range: Range,
-    /// `ai`, `human` or `unknown`.
-    pub(crate) origin: String,
-    /// The contribution, for `ai`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) contribution: Option<String>,
+    /// Who wrote it.
+    #[serde(flatten)]
+    pub(crate) writer: Writer,
 }
 
 /// `countersign/contribution`, editor to server, request: what is known about a contribution.

@@ -1,5 +1,5 @@
-//! The thread that reads the spool for the actor: what other observers saw entering, and whose writing
-//! an opened text may be.
+//! The thread that reads the spool for the actor: what other observers saw on the screen, and what they
+//! saw entering.
 //!
 //! It polls `data_version` only while an insertion waits to be explained.
 
@@ -7,12 +7,10 @@ use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use countersign_event::digest::text_id;
 use countersign_event::{How, Payload};
-use countersign_provenance::session::{Acceptance, Snapshot};
-use countersign_provenance::spans::{ContributionId, Spans};
+use countersign_provenance::session::{Acceptance, Offer};
+use countersign_provenance::spans::ContributionId;
 use countersign_spool::{Reader, SpoolError, Stored};
-use tokio::sync::oneshot;
 
 use super::event::Event;
 use super::facts;
@@ -33,40 +31,44 @@ pub(crate) struct Act {
     pub(crate) facts: Facts,
 }
 
-enum Job {
-    Watch(bool),
-    Remember { path: String, text: String, reply: oneshot::Sender<Vec<Snapshot>> },
+/// What is known of a suggestion that nobody took yet.
+#[derive(Debug, Clone)]
+pub(crate) enum Offered {
+    /// It is on the screen.
+    Shown(Offer),
+    /// It is not any more.
+    Gone(ContributionId),
+}
+
+/// What other observers recorded.
+#[derive(Default)]
+struct News {
+    acts: Vec<Act>,
+    offers: Vec<Offered>,
 }
 
 /// A handle to the thread.
 pub(crate) struct SpoolWatch {
-    jobs: Sender<Job>,
+    watch: Sender<bool>,
 }
 
 impl SpoolWatch {
     /// Starts the thread. What is in the spool before is not looked at as news.
     pub(crate) fn start(state: PathBuf, mailbox: Mailbox<Event>) -> SpoolWatch {
-        let (jobs, waiting) = mpsc::channel();
+        let (watch, wanted) = mpsc::channel();
         let spawned = std::thread::Builder::new()
             .name("spool-watch".to_owned())
-            .spawn(move || Watcher { state, mailbox, reader: None, seen: None, version: 0 }.run(&waiting));
+            .spawn(move || Watcher { state, mailbox, reader: None, seen: None, version: 0 }.run(&wanted));
         if let Err(error) = spawned {
             tracing::error!("other observers' acts can't be read: {error}");
         }
-        SpoolWatch { jobs }
+        SpoolWatch { watch }
     }
 
-    /// Begins or stops to look for acts of other observers.
+    /// Begins or stops to look for news of other observers.
     pub(crate) fn watch(&self, on: bool) {
         // Without the thread, what it would explain stays unknown.
-        let _ = self.jobs.send(Job::Watch(on));
-    }
-
-    /// Looks up texts whose writers are known and that may have become this one, the likeliest first.
-    pub(crate) fn remember(&self, path: String, text: String) -> oneshot::Receiver<Vec<Snapshot>> {
-        let (reply, receiver) = oneshot::channel();
-        let _ = self.jobs.send(Job::Remember { path, text, reply });
-        receiver
+        let _ = self.watch.send(on);
     }
 }
 
@@ -80,28 +82,26 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn run(mut self, jobs: &Receiver<Job>) {
+    fn run(mut self, wanted: &Receiver<bool>) {
         // The first look only finds where the news begin.
         self.news();
         let mut watching = false;
         loop {
-            let job = if watching {
-                jobs.recv_timeout(POLL)
+            let change = if watching {
+                wanted.recv_timeout(POLL)
             } else {
-                jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
+                wanted.recv().map_err(|_| RecvTimeoutError::Disconnected)
             };
-            match job {
-                Ok(Job::Watch(on)) => watching = on,
-                Ok(Job::Remember { path, text, reply }) => {
-                    // Whoever asked may have gone on without it.
-                    let _ = reply.send(self.remember(&path, &text));
-                    continue;
-                }
+            match change {
+                Ok(on) => watching = on,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             if watching {
-                let acts = self.news();
+                let News { acts, offers } = self.news();
+                if !offers.is_empty() {
+                    self.mailbox.push_always(Event::Offers(offers));
+                }
                 if !acts.is_empty() {
                     self.mailbox.push_always(Event::Acts(acts));
                 }
@@ -109,53 +109,39 @@ impl Watcher {
         }
     }
 
-    fn remember(&mut self, path: &str, text: &str) -> Vec<Snapshot> {
-        let found = self.with_reader(|reader| {
-            Ok([reader.latest_snapshot(path)?, reader.snapshot_by_text(&text_id(text.as_bytes()))?])
-        });
-        found
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(|stored| {
-                let spans = Spans::from_json(&stored.spans_json, stored.text.len()).ok()?;
-                Some(Snapshot { text: stored.text, spans })
-            })
-            .collect()
-    }
-
-    fn news(&mut self) -> Vec<Act> {
+    fn news(&mut self) -> News {
         self.open();
         let (seen, version) = (self.seen, self.version);
         let read = self.with_reader(|reader| {
             let now = reader.data_version()?;
-            let Some(mut last) = seen else { return Ok((reader.last_rowid()?, now, Vec::new())) };
-            let mut acts = Vec::new();
+            let Some(mut last) = seen else { return Ok((reader.last_rowid()?, now, News::default())) };
+            let mut news = News::default();
             if now == version {
-                return Ok((last, now, acts));
+                return Ok((last, now, news));
             }
             loop {
                 let page = reader.events_after(last, PAGE)?;
                 let Some(end) = page.last() else { break };
                 last = end.rowid;
-                acts.extend(page.iter().filter_map(act));
+                news.acts.extend(page.iter().filter_map(act));
+                news.offers.extend(page.iter().filter_map(offered));
                 if page.len() < PAGE {
                     break;
                 }
             }
-            Ok((last, now, acts))
+            Ok((last, now, news))
         });
         match read {
-            Some((last, version, acts)) => {
+            Some((last, version, news)) => {
                 self.seen = Some(last);
                 self.version = version;
-                acts
+                news
             }
             None => {
                 // No spool yet: whatever will be in it is news.
                 self.seen.get_or_insert(0);
                 self.version = -1;
-                Vec::new()
+                News::default()
             }
         }
     }
@@ -207,4 +193,17 @@ fn act(stored: &Stored) -> Option<Act> {
     let mut known = None;
     facts::add(&mut known, header.time, &payload);
     Some(Act { acceptance, facts: known? })
+}
+
+fn offered(stored: &Stored) -> Option<Offered> {
+    match stored.bytes.payload().ok()? {
+        Payload::SuggestionOffered(it) => Some(Offered::Shown(Offer {
+            contribution: ContributionId::new(&it.contribution),
+            uri: it.place.uri?,
+            digest: it.digest?,
+            since: stored.bytes.header().ok()?.time,
+        })),
+        Payload::SuggestionRejected(it) => Some(Offered::Gone(ContributionId::new(&it.contribution))),
+        _ => None,
+    }
 }

@@ -13,7 +13,7 @@ use countersign_event::payload::suggestion::{
 };
 use countersign_event::{Absent, Fact, How, Payload, Timestamp};
 use countersign_provenance::distance::distance;
-use countersign_provenance::session::Acceptance;
+use countersign_provenance::session::{Acceptance, Offer};
 use countersign_provenance::spans::ContributionId;
 
 use super::facts;
@@ -47,6 +47,10 @@ pub(crate) struct Told {
     pub(crate) records: Vec<Record>,
     /// What entered a document, as which contribution.
     pub(crate) entered: Option<(Acceptance, Facts)>,
+    /// What is on the screen since.
+    pub(crate) offered: Option<Offer>,
+    /// What is on the screen no longer.
+    pub(crate) withdrawn: Option<ContributionId>,
 }
 
 /// What a message is read with.
@@ -83,8 +87,18 @@ impl Suggestions {
             }
         }
         let live = self.live.get_mut(&key).ok_or("unknown_suggestion")?;
+        let id = ContributionId::new(&live.contribution);
+        let (mut offered, mut withdrawn) = (None, None);
         let entered = match message.event {
-            SuggestionEvent::Shown => None,
+            SuggestionEvent::Shown => {
+                offered = Some(Offer {
+                    contribution: id,
+                    uri: message.text_document.uri,
+                    digest: (setting.digest)(&live.text),
+                    since: setting.now,
+                });
+                None
+            }
             SuggestionEvent::Accepted | SuggestionEvent::Partial => {
                 live.acts += 1;
                 let inserted = message.text.unwrap_or_else(|| live.text.clone());
@@ -104,7 +118,7 @@ impl Suggestions {
                 facts::add(&mut known, setting.now, &record.payload);
                 records.push(record);
                 let acceptance = Acceptance {
-                    contribution: ContributionId::new(&live.contribution),
+                    contribution: id,
                     act: live.acts,
                     uri: message.text_document.uri,
                     entered: vec![entered],
@@ -120,10 +134,11 @@ impl Suggestions {
                     _ => RejectReason::Dismissed,
                 };
                 records.push(rejected(live, reason, setting));
+                withdrawn = Some(id);
                 None
             }
         };
-        Ok(Told { records, entered })
+        Ok(Told { records, entered, offered, withdrawn })
     }
 }
 
@@ -166,6 +181,7 @@ fn offered(live: &Live, setting: &Setting<'_>) -> Record {
         person: Fact::absent(Absent::NotOnWire),
         path: Fact::observed(live.path.clone()),
         place: setting.place.clone(),
+        digest: Some((setting.digest)(&live.text)),
         content: Default::default(),
         circumstances: Circumstances::default(),
     });

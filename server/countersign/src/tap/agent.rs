@@ -16,7 +16,7 @@ use countersign_event::payload::tool::{self, Decision, Discovered, Outcome, Tree
 use countersign_event::payload::{Circumstances, ContextItem, Payload, edit, prompt};
 use countersign_event::{Timestamp, digest, identity};
 use countersign_provenance::hunks::hunks;
-use countersign_spool::Reader;
+use countersign_spool::{Kind, Reader, Snapshot};
 use serde_json::Value;
 use tower_lsp::ls_types::Uri;
 
@@ -313,6 +313,7 @@ impl Agent {
             None => Fact::absent(Absent::NotOnWire),
         };
         let place = Place { uri: uri_of(&edit.file), ..Place::default() };
+        self.observe(at, &edit, &id, called, &session);
         let mut texts = Vec::new();
         let mut content = Contents::default();
         for (slot, side) in [(ContentName::Before, &edit.before), (ContentName::After, &edit.after)] {
@@ -348,6 +349,29 @@ impl Agent {
             circumstances: Circumstances::default(),
         });
         self.recorder.record(Record { at, subject, payload, texts, output_bytes: inserted });
+    }
+
+    /// Keeps what was seen of a file before and after an edit.
+    fn observe(&self, at: Timestamp, edit: &Edit, contribution: &str, called: &Called, session: &str) {
+        let Some(after) = &edit.after else { return };
+        let call = called.id.as_ref().map_or_else(|| called.call.to_string(), Clone::clone);
+        let look = |kind, file: &File| {
+            let bytes = match file {
+                File::Absent => None,
+                File::Text(text) => Some(text.clone().into_bytes()),
+                // Only its name is known.
+                File::Other(_) => return None,
+            };
+            let path = edit.file.to_string_lossy().into_owned();
+            let mut it = git::state::placed(Snapshot::of(path, kind, bytes, at), &edit.file);
+            it.call = Some(format!("{session} {call}"));
+            it.session = Some(session.to_owned());
+            it.contribution = (kind == Kind::Ai).then(|| contribution.to_owned());
+            Some(it)
+        };
+        let before = edit.before.as_ref().and_then(|before| look(Kind::Before, before));
+        let both = [before, look(Kind::Ai, after)];
+        both.into_iter().flatten().for_each(|it| self.recorder.saw(it));
     }
 
     fn tell_call(&mut self, at: Timestamp, called: Called, outcome: Outcome, teller: &Teller) {

@@ -309,6 +309,7 @@ impl Running {
             person: Fact::absent(Absent::NotOnWire),
             path: Fact::observed(self.path(Some(&suggestion))),
             place: place(offered, offered.range),
+            digest: Some(self.recorder.entered_digest(&offered.text)),
             content: Default::default(),
             circumstances: Circumstances::default(),
         });

@@ -11,7 +11,7 @@ use crate::facts::How;
 pub struct RefMoved {
     /// How we know.
     pub how: How,
-    /// The repository's ID.
+    /// The repository's ID; empty where a hook had no time to find it out.
     pub repository: String,
     /// The reference, whole: `refs/heads/main`, `HEAD`.
     pub reference: String,
@@ -21,7 +21,8 @@ pub struct RefMoved {
     /// Where it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
-    /// The hook or command that told us.
+    /// The hook or command that told us. At `pre-push` nothing moves: it is where the reference stands when
+    /// it is about to leave the device.
     pub by: String,
     /// Commits that were rewritten, old to new.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -55,6 +56,9 @@ pub struct AttestedFile {
     pub blob: String,
     /// The spans of the whole blob, sorted, covering it.
     pub spans: Vec<AttestedSpan>,
+    /// Who last changed each line, as spans of whole lines; empty where that is whoever wrote most of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub writers: Vec<AttestedSpan>,
 }
 
 /// One run of bytes with one origin.

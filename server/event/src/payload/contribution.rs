@@ -22,6 +22,10 @@ pub struct Measured {
     pub surviving_bytes: u64,
     /// Accepted against what stands there now.
     pub distance: Distance,
+    /// The accepted text is not on this device any more: `distance` is from what stood there when a
+    /// session first saw it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub first_seen: bool,
     /// Where it stands now.
     pub place: Place,
 }

@@ -30,6 +30,9 @@ pub struct Offered {
     pub path: Fact<IntegrationPath>,
     /// Where: the range it would replace.
     pub place: Place,
+    /// [`crate::digest::entered`] of its text, so that another observer can recognise it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
     /// The texts.
     #[serde(default)]
     pub content: Contents,

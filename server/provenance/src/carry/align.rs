@@ -4,14 +4,18 @@
 //! gaps are cut at lines that are unique in both texts, small ones aligned by weight, so that one
 //! real line counts for more than a dozen braces. Then blocks that moved.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
+use super::shortest;
 use crate::text::lines_of;
 use crate::tokens;
 
 /// Gaps of at most this many pairs are aligned by weight.
 const MAX_CELLS: usize = 250_000;
+
+/// Lines are looked at so many times on average to find anchors.
+const MAX_LOOKS: usize = 16;
 
 /// So many places are tried for a line that may have moved.
 const MAX_MOVE_PLACES: usize = 16;
@@ -27,7 +31,7 @@ pub(super) struct Lines<'a> {
     keys: Vec<u32>,
 }
 
-/// Numbers lines so that those of equal tokens have equal numbers. Each different line is looked at
+/// Numbers lines so that those of equal signs, blanks aside, have equal numbers. Each different line is looked at
 /// once, however many texts it stands in.
 #[derive(Default)]
 pub(super) struct Keys<'a> {
@@ -45,7 +49,6 @@ impl<'a> Keys<'a> {
         self.tight.clear();
         for token in &tokens {
             self.tight.push_str(&line[token.clone()]);
-            self.tight.push(' ');
         }
         let key = match self.tokens.get(&self.tight) {
             Some(key) => *key,
@@ -92,9 +95,20 @@ impl<'a> Lines<'a> {
         self.ranges[line].clone()
     }
 
-    /// Returns the line of a byte.
-    pub(super) fn at(&self, byte: usize) -> usize {
-        self.ranges.partition_point(|range| range.end <= byte)
+    /// Says whether a line of another text numbered together stands here.
+    pub(super) fn shares_any(&self, other: &Lines<'_>, lines: impl Iterator<Item = usize>) -> bool {
+        let here: HashSet<u32> = self.keys.iter().copied().collect();
+        lines.into_iter().any(|line| here.contains(&other.keys[line]))
+    }
+
+    /// Says whether a line ends at a CR without LF.
+    pub(super) fn has_lone_cr(&self) -> bool {
+        let bytes = self.text.as_bytes();
+        (0..bytes.len()).any(|at| bytes[at] == b'\r' && bytes.get(at + 1) != Some(&b'\n'))
+    }
+
+    pub(super) fn key(&self, line: usize) -> u32 {
+        self.keys[line]
     }
 
     fn str(&self, line: usize) -> &'a str {
@@ -112,6 +126,11 @@ impl LineFacts {
         }
     }
 
+    /// Says whether the line can stand for itself.
+    fn is_telling(self) -> bool {
+        self.non_blank >= 12 && self.words >= 2
+    }
+
     fn weight(self) -> u32 {
         match self {
             LineFacts { non_blank: 0, .. } => 4,
@@ -121,18 +140,39 @@ impl LineFacts {
     }
 }
 
-/// Aligns two texts whose lines were numbered together. The pairs are in the order of the new text, each line in one pair at most.
-pub(super) fn align(old: &Lines<'_>, new: &Lines<'_>) -> Vec<Pair> {
-    let mut aligner = Aligner { old, new, old_keys: &old.keys, new_keys: &new.keys, found: Vec::new() };
+/// Aligns two texts whose lines were numbered together. `hints` are the only places where lines were
+/// replaced, where somebody knows them. The pairs are in the order of the new text, each line in one
+/// pair at most.
+pub(super) fn align(old: &Lines<'_>, new: &Lines<'_>, hints: Option<&[Region]>) -> Vec<Pair> {
+    let mut aligner = Aligner { old, new, old_keys: &old.keys, new_keys: &new.keys, found: Vec::new(), looked: 0 };
     let mut gaps = vec![(0..old.len(), 0..new.len())];
+    if let Some(hints) = hints {
+        aligner.outside(hints);
+        gaps = hints.to_vec();
+    }
     while let Some((o, n)) = gaps.pop() {
         aligner.gap(o, n, &mut gaps);
     }
-    aligner.moves();
     let mut found = aligner.found;
+    let (mut old_free, mut new_free) = (vec![true; old.len()], vec![true; new.len()]);
+    for pair in &found {
+        old_free[pair.old] = false;
+        new_free[pair.new] = false;
+    }
+    found.extend(moved(old, new, old_free, new_free, false));
     found.sort_by_key(|pair| pair.new);
     found
 }
+
+/// Finds blocks of another text among the lines that are still open, wherever they stand.
+pub(super) fn scattered(old: &Lines<'_>, new: &Lines<'_>, open: &[bool]) -> Vec<Pair> {
+    let mut found = moved(old, new, vec![true; old.len()], open.to_vec(), true);
+    found.sort_by_key(|pair| pair.new);
+    found
+}
+
+/// Lines of the old text and the lines of the new one that stand in their place.
+pub(super) type Region = (Range<usize>, Range<usize>);
 
 struct Aligner<'a> {
     old: &'a Lines<'a>,
@@ -140,11 +180,27 @@ struct Aligner<'a> {
     old_keys: &'a [u32],
     new_keys: &'a [u32],
     found: Vec<Pair>,
+    /// How many lines were looked at for anchors, each time.
+    looked: usize,
 }
 
 impl Aligner<'_> {
     fn pair(&mut self, old: usize, new: usize) {
         self.found.push(Pair { old, new, moved: false });
+    }
+
+    /// Pairs the lines between regions, which are equal.
+    fn outside(&mut self, regions: &[Region]) {
+        let (mut o, mut n) = (0, 0);
+        let end = (self.old.len()..self.old.len(), self.new.len()..self.new.len());
+        for (gone, come) in regions.iter().chain([&end]) {
+            debug_assert_eq!(gone.start - o, come.start - n, "whoever made the regions has compared the rest");
+            while o < gone.start {
+                self.pair(o, n);
+                (o, n) = (o + 1, n + 1);
+            }
+            (o, n) = (gone.end, come.end);
+        }
     }
 
     /// Aligns one gap, or cuts it into smaller ones.
@@ -163,12 +219,12 @@ impl Aligner<'_> {
         if o.len().saturating_mul(n.len()) <= MAX_CELLS {
             return self.by_weight(o, n);
         }
-        let anchors = self.anchors(o.clone(), n.clone());
+        self.looked += o.len() + n.len();
+        let may_look = self.looked <= MAX_LOOKS * (self.old.len() + self.new.len());
+        let anchors = if may_look { self.anchors(o.clone(), n.clone()) } else { Vec::new() };
         if anchors.is_empty() {
-            for run in tokens::align(&self.old_keys[o.clone()], &self.new_keys[n.clone()], 4).0 {
-                for i in 0..run.len {
-                    self.pair(o.start + run.old + i, n.start + run.new + i);
-                }
+            for (old, new) in shortest::common(&self.old_keys[o.clone()], &self.new_keys[n.clone()]) {
+                self.pair(o.start + old, n.start + new);
             }
             return;
         }
@@ -239,84 +295,88 @@ impl Aligner<'_> {
             self.pair(old, new);
         }
     }
+}
 
-    /// Finds blocks whose source vanished, the longest first, each source once.
-    fn moves(&mut self) {
-        let mut old_free = vec![true; self.old.len()];
-        let mut new_free = vec![true; self.new.len()];
-        for pair in &self.found {
-            old_free[pair.old] = false;
-            new_free[pair.new] = false;
+/// Finds blocks that stand elsewhere, the longest first, each line once. Those of a stranger's text
+/// need a line that tells something, those of the same text one that is unique.
+fn moved(
+    old: &Lines<'_>,
+    new: &Lines<'_>,
+    mut old_free: Vec<bool>,
+    mut new_free: Vec<bool>,
+    is_stranger: bool,
+) -> Vec<Pair> {
+    let (old_keys, new_keys) = (&old.keys, &new.keys);
+    let mut found = Vec::new();
+    let mut places: HashMap<u32, Vec<usize>> = HashMap::new();
+    for line in (0..old.len()).filter(|&line| old_free[line]) {
+        let places = places.entry(old_keys[line]).or_default();
+        if places.len() < MAX_MOVE_PLACES {
+            places.push(line);
         }
-        let mut places: HashMap<u32, Vec<usize>> = HashMap::new();
-        for line in (0..self.old.len()).filter(|&line| old_free[line]) {
-            let places = places.entry(self.old_keys[line]).or_default();
-            if places.len() < MAX_MOVE_PLACES {
-                places.push(line);
-            }
-        }
-        if places.is_empty() {
-            return;
-        }
-        let count = |keys: &[u32]| {
-            let mut counts: HashMap<u32, usize> = HashMap::new();
-            keys.iter().for_each(|key| *counts.entry(*key).or_default() += 1);
-            counts
-        };
-        let (old_counts, new_counts) = (count(self.old_keys), count(self.new_keys));
-        let run_at = |old: usize, new: usize, old_free: &[bool], new_free: &[bool]| {
-            (0..)
-                .take_while(|&i| {
-                    old_free.get(old + i) == Some(&true)
-                        && new_free.get(new + i) == Some(&true)
-                        && self.old_keys[old + i] == self.new_keys[new + i]
-                })
-                .count()
-        };
-        let mut runs: Vec<(u32, usize, usize)> = Vec::new();
-        let mut steps = 0;
-        for new in (0..self.new.len()).filter(|&line| new_free[line]) {
-            for &old in places.get(&self.new_keys[new]).into_iter().flatten() {
-                let goes_back = new > 0
-                    && old > 0
-                    && new_free[new - 1]
-                    && old_free[old - 1]
-                    && self.old_keys[old - 1] == self.new_keys[new - 1];
-                if !goes_back && steps < MAX_MOVE_STEPS {
-                    let len = run_at(old, new, &old_free, &new_free);
-                    steps += len;
-                    let weight = (new..new + len).map(|line| self.new.facts[line].weight()).sum();
-                    runs.push((weight, old, new));
-                }
-            }
-        }
-        runs.sort_by_key(|&(weight, old, new)| (std::cmp::Reverse(weight), new, old));
-        for (_, old, new) in runs {
-            if steps > 2 * MAX_MOVE_STEPS {
-                break;
-            }
-            // An earlier run may have taken its start or its end.
-            let Some(skip) = (0..).find(|&i| {
-                let is_equal =
-                    self.old_keys.get(old + i).is_some() && self.old_keys.get(old + i) == self.new_keys.get(new + i);
-                !is_equal || (old_free[old + i] && new_free[new + i])
-            }) else {
-                continue;
-            };
-            let (old, new) = (old + skip, new + skip);
-            let len = run_at(old, new, &old_free, &new_free);
-            steps += skip + len;
-            let is_unique = |line: usize| {
-                let key = &self.new_keys[line];
-                self.new.facts[line].words >= 2 && old_counts.get(key) == Some(&1) && new_counts.get(key) == Some(&1)
-            };
-            if is_block(self.new.facts[new..new + len].iter().copied()) || (new..new + len).any(is_unique) {
-                old_free[old..old + len].fill(false);
-                new_free[new..new + len].fill(false);
-                self.found.extend((0..len).map(|i| Pair { old: old + i, new: new + i, moved: true }));
+    }
+    if places.is_empty() || !new_free.contains(&true) {
+        return found;
+    }
+    let count = |keys: &[u32]| {
+        let mut counts: HashMap<u32, usize> = HashMap::new();
+        keys.iter().for_each(|key| *counts.entry(*key).or_default() += 1);
+        counts
+    };
+    let (old_counts, new_counts) = (count(old_keys), count(new_keys));
+    let run_at = |old: usize, new: usize, old_free: &[bool], new_free: &[bool]| {
+        (0..)
+            .take_while(|&i| {
+                old_free.get(old + i) == Some(&true)
+                    && new_free.get(new + i) == Some(&true)
+                    && old_keys[old + i] == new_keys[new + i]
+            })
+            .count()
+    };
+    let mut runs: Vec<(u32, usize, usize)> = Vec::new();
+    let mut steps = 0;
+    for line in (0..new.len()).filter(|&line| new_free[line]) {
+        for &place in places.get(&new_keys[line]).into_iter().flatten() {
+            let goes_back = line > 0
+                && place > 0
+                && new_free[line - 1]
+                && old_free[place - 1]
+                && old_keys[place - 1] == new_keys[line - 1];
+            if !goes_back && steps < MAX_MOVE_STEPS {
+                let len = run_at(place, line, &old_free, &new_free);
+                steps += len;
+                let weight = (line..line + len).map(|line| new.facts[line].weight()).sum();
+                runs.push((weight, place, line));
             }
         }
     }
+    runs.sort_by_key(|&(weight, old, new)| (std::cmp::Reverse(weight), new, old));
+    for (_, place, line) in runs {
+        if steps > 2 * MAX_MOVE_STEPS {
+            break;
+        }
+        // An earlier run may have taken its start or its end.
+        let Some(skip) = (0..).find(|&i| {
+            let is_equal = old_keys.get(place + i).is_some() && old_keys.get(place + i) == new_keys.get(line + i);
+            !is_equal || (old_free[place + i] && new_free[line + i])
+        }) else {
+            continue;
+        };
+        let (place, line) = (place + skip, line + skip);
+        let len = run_at(place, line, &old_free, &new_free);
+        steps += skip + len;
+        let tells = |line: usize| {
+            let key = &new_keys[line];
+            let is_unique = old_counts.get(key) == Some(&1) && new_counts.get(key) == Some(&1);
+            if is_stranger { new.facts[line].is_telling() } else { new.facts[line].words >= 2 && is_unique }
+        };
+        if is_block(new.facts[line..line + len].iter().copied()) || (line..line + len).any(tells) {
+            old_free[place..place + len].fill(false);
+            new_free[line..line + len].fill(false);
+            found.extend((0..len).map(|i| Pair { old: place + i, new: line + i, moved: true }));
+        }
+    }
+    found
 }
 
 /// Says whether lines one after another are more than chance: three with two real ones among them,
@@ -331,16 +391,26 @@ fn is_block(lines: impl Iterator<Item = LineFacts>) -> bool {
     (count >= 3 && with_words >= 2) || non_blank >= 30
 }
 
-/// Keeps the pairs of lines that are still open and stand in runs long enough to be no chance.
-pub(super) fn strong_runs(new: &Lines<'_>, pairs: &[Pair], open: &[bool]) -> Vec<Pair> {
-    let mut strong = Vec::new();
+/// Keeps the pairs of lines that are still open and stand in runs that are no chance: long enough, or
+/// with a line that has words and is unique in both texts.
+pub(super) fn likely_runs(old: &Lines<'_>, new: &Lines<'_>, pairs: &[Pair], open: &[bool]) -> Vec<Pair> {
+    let count = |lines: &Lines<'_>| {
+        let mut counts: HashMap<u32, usize> = HashMap::new();
+        lines.keys.iter().for_each(|key| *counts.entry(*key).or_default() += 1);
+        counts
+    };
+    let (old_counts, new_counts) = (count(old), count(new));
+    let mut likely = Vec::new();
     let open: Vec<Pair> = pairs.iter().filter(|pair| open[pair.new]).copied().collect();
     for run in open.chunk_by(|a, b| a.new + 1 == b.new && a.old + 1 == b.old) {
+        let is_unique = |pair: &Pair| {
+            let key = &new.keys[pair.new];
+            new.facts[pair.new].words > 0 && old_counts.get(key) == Some(&1) && new_counts.get(key) == Some(&1)
+        };
         let facts = || run.iter().map(|pair| new.facts[pair.new]);
-        let is_telling = |line: LineFacts| line.non_blank >= 12 && line.words >= 2;
-        if is_block(facts()) || facts().any(is_telling) {
-            strong.extend_from_slice(run);
+        if run.iter().any(is_unique) || is_block(facts()) || facts().any(LineFacts::is_telling) {
+            likely.extend_from_slice(run);
         }
     }
-    strong
+    likely
 }

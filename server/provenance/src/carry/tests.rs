@@ -1,25 +1,26 @@
 use super::*;
-use crate::spans::ContributionId;
+use crate::spans::{ContributionId, Spans};
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 fn origin(sign: char) -> Origin {
     match sign {
-        'h' => Origin::Human,
+        'h' => Origin::TYPED,
         '?' => Origin::Unknown,
         id => Origin::Ai(ContributionId::new(&id.to_string())),
     }
 }
 
 /// Reads lines with their writer before a bar: `h|let a;`.
-fn written(marked: &str) -> (String, Spans) {
+fn written(marked: &str) -> (String, Attribution) {
     let (mut text, mut spans) = (String::new(), Spans::default());
     for line in marked.trim_start_matches('\n').split_inclusive('\n') {
         let (sign, line) = line.split_once('|').unwrap();
         text.push_str(line);
         spans.push(line.len(), origin(sign.trim().chars().next().unwrap()));
     }
-    (text, spans)
+    let attribution = Attribution::of_origins(&text, spans);
+    (text, attribution)
 }
 
 /// Shows each line with the writers of its parts.
@@ -35,11 +36,13 @@ fn shown(text: &str, spans: &Spans) -> String {
 }
 
 fn check(known: &[&str], text: &str, expect: Expect) {
-    let known: Vec<(String, Spans)> = known.iter().map(|marked| written(marked)).collect();
-    let known: Vec<Known<'_>> = known.iter().map(|(text, spans)| Known { text, spans }).collect();
-    let spans = carry(&known, text);
-    assert_eq!(spans.len_bytes(), text.len());
-    expect.assert_eq(&shown(text, &spans));
+    let known: Vec<(String, Attribution)> = known.iter().map(|marked| written(marked)).collect();
+    let tier = |at| if at == 0 { Tier::Strong } else { Tier::Weak };
+    let known: Vec<Known<'_>> =
+        known.iter().enumerate().map(|(at, (text, attribution))| Known { text, attribution, tier: tier(at) }).collect();
+    let carried = carry(&known, text, &Origin::Unknown, None);
+    assert!(carried.covers(text.len()));
+    expect.assert_eq(&shown(text, &carried.origins));
 }
 
 const BEFORE: &str = "
@@ -210,8 +213,9 @@ fn unknown_is_an_origin_like_any_other() {
 
 #[test]
 fn a_known_text_with_foreign_spans_is_passed_over() {
-    let spans = Spans::new(3, Origin::Human);
-    assert_eq!(carry(&[Known { text: "abcd", spans: &spans }], "abcd"), Spans::new(4, Origin::Unknown));
+    let foreign = Attribution::new(3, Origin::TYPED);
+    let known = [Known { text: "abcd", attribution: &foreign, tier: Tier::Strong }];
+    assert_eq!(carry(&known, "abcd", &Origin::Unknown, None), Attribution::new(4, Origin::Unknown));
 }
 
 fn any_program() -> impl Strategy<Value = String> {
@@ -233,16 +237,20 @@ proptest! {
     ) {
         let mut spans = Spans::new(first.len(), origin('a'));
         let borders: Vec<usize> = (0..=first.len()).filter(|at| first.is_char_boundary(*at)).collect();
-        spans.set(0..borders[cut.index(borders.len())], &Origin::Human);
-        let weak = Spans::new(second.len(), origin('b'));
-        let known = [Known { text: &first, spans: &spans }, Known { text: &second, spans: &weak }];
-        let carried = carry(&known, &text);
-        prop_assert_eq!(carried.len_bytes(), text.len());
-        for (range, found) in carried.iter() {
+        spans.set(0..borders[cut.index(borders.len())], &Origin::TYPED);
+        let strong = Attribution::of_origins(&first, spans);
+        let weak = Attribution::new(second.len(), origin('b'));
+        let known = [
+            Known { text: &first, attribution: &strong, tier: Tier::Strong },
+            Known { text: &second, attribution: &weak, tier: Tier::Weak },
+        ];
+        let carried = carry(&known, &text, &Origin::Unknown, None);
+        prop_assert!(carried.covers(text.len()));
+        for (range, found) in carried.origins.iter() {
             prop_assert!(text.is_char_boundary(range.start));
-            prop_assert!([Origin::Human, Origin::Unknown, origin('a'), origin('b')].contains(found));
+            prop_assert!([Origin::TYPED, Origin::Unknown, origin('a'), origin('b')].contains(found));
         }
-        prop_assert_eq!(carry(&known, &first), spans);
+        prop_assert_eq!(carry(&known, &first, &Origin::Unknown, None), strong);
     }
 
     #[test]
@@ -250,7 +258,7 @@ proptest! {
         let texts: Vec<String> = (0..lines.len()).map(|i| format!("statement_{i}(argument);\n")).collect();
         let mut spans = Spans::default();
         for (text, writer) in texts.iter().zip(&lines) {
-            spans.push(text.len(), if *writer == 0 { Origin::Human } else { origin('a') });
+            spans.push(text.len(), if *writer == 0 { Origin::TYPED } else { origin('a') });
         }
         let at = at.index(lines.len() + 1);
         let added: String = (0..extra).map(|i| format!("totally + different * {i}\n")).collect();
@@ -258,6 +266,8 @@ proptest! {
         let mut expected = spans.clone();
         expected.edit(crate::text::Edit { start: texts[..at].concat().len(), deleted: 0, inserted: added.len() }, &Origin::Unknown);
         let known = texts.concat();
-        prop_assert_eq!(carry(&[Known { text: &known, spans: &spans }], &text), expected);
+        let before = Attribution::of_origins(&known, spans);
+        let known = [Known { text: &known, attribution: &before, tier: Tier::Strong }];
+        prop_assert_eq!(carry(&known, &text, &Origin::Unknown, None), Attribution::of_origins(&text, expected));
     }
 }

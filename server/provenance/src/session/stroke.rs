@@ -26,13 +26,19 @@ pub(super) struct Stroke {
     pub(super) origin: Origin,
     pub(super) is_explained: bool,
     pub(super) is_reported: bool,
+    /// One change of it replaced text by what is the same in parts.
+    pub(super) is_rewrite: bool,
 }
 
-/// One edit with its texts.
+/// One edit. Its texts are let go once it has been followed.
+#[derive(Default)]
 pub(super) struct Step {
     pub(super) edit: Edit,
     pub(super) come: String,
     pub(super) gone: String,
+    /// The whole text just before it and just after it.
+    pub(super) before: Text,
+    pub(super) after: Text,
 }
 
 /// An insertion that an act of another process may describe. One message may go on changing it, so
@@ -67,9 +73,10 @@ impl Stroke {
             steps: Vec::new(),
             fresh: Vec::new(),
             insertions: Vec::new(),
-            origin: Origin::Human,
+            origin: Origin::TYPED,
             is_explained: false,
             is_reported: false,
+            is_rewrite: false,
         };
         for change in changes {
             if let Err(error) = stroke.change(text, change, encoding, key) {
@@ -84,16 +91,23 @@ impl Stroke {
     fn change(&mut self, text: &mut Text, change: &Change, encoding: Encoding, key: &[u8]) -> Result<(), ChangeError> {
         let prior = text.clone();
         let edits = text.apply(change, encoding)?;
+        let is_one = edits.len() == 1;
+        self.is_rewrite |= edits.len() > 1;
+        let mut between = prior.clone();
         let mut shift: isize = 0;
-        let mut come = Vec::new();
+        let mut told = Vec::new();
         let mut fresh = Vec::new();
         for edit in edits {
             let old = edit.start.wrapping_add_signed(-shift);
-            let step = Step {
-                edit,
-                come: text.slice(edit.start..edit.start + edit.inserted),
-                gone: prior.slice(old..old + edit.deleted),
-            };
+            let come = text.slice(edit.start..edit.start + edit.inserted);
+            let before = between.clone();
+            if is_one {
+                between = text.clone();
+            } else {
+                between.replace(edit.start..edit.start + edit.deleted, &come);
+            }
+            let gone = prior.slice(old..old + edit.deleted);
+            let step = Step { edit, come, gone, before, after: between.clone() };
             shift += edit.inserted as isize - edit.deleted as isize;
             follow::survivors(&mut self.fresh, edit);
             follow::survivors(&mut fresh, edit);
@@ -103,7 +117,7 @@ impl Stroke {
             }
             if change.range.is_none() && is_insertion(&step.come) {
                 let region = edit.start..edit.start + edit.inserted;
-                come.push((entered(prior.range(old..old + edit.deleted), &step.come, key), region));
+                told.push((entered(prior.range(old..old + edit.deleted), &step.come, key), region));
             }
             self.steps.push(step);
         }
@@ -113,9 +127,9 @@ impl Stroke {
             let start = prior.byte_at(range.start, encoding)?;
             let end = prior.byte_at(range.end, encoding)?;
             let region = start..start + change.text.len();
-            come.push((entered(prior.range(start..end), &change.text, key), region));
+            told.push((entered(prior.range(start..end), &change.text, key), region));
         }
-        self.insertions.extend(come.into_iter().map(|(entered, region)| Insertion {
+        self.insertions.extend(told.into_iter().map(|(entered, region)| Insertion {
             entered,
             after: text.clone(),
             fresh: follow::cut(&fresh, &region),

@@ -1,8 +1,12 @@
 use super::*;
+use crate::lines::Author;
+use crate::spans::Spans;
 use countersign_event::digest;
 use countersign_event::facts::Position;
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
+
+mod former;
 
 const KEY: [u8; 32] = [7; 32];
 
@@ -16,13 +20,14 @@ struct Stage {
     version: i32,
     acts: u32,
     encoding: Encoding,
-    known: Vec<Snapshot>,
+    /// The questions, each with its text.
+    asked: Vec<(u64, String)>,
 }
 
 impl Stage {
     fn new() -> Self {
         let session = Session::new(KEY);
-        Stage { session, now: 1_000_000, version: 0, acts: 0, encoding: Encoding::Utf16, known: Vec::new() }
+        Stage { session, now: 1_000_000, version: 0, acts: 0, encoding: Encoding::Utf16, asked: Vec::new() }
     }
 
     fn play(&mut self, line: &str) -> Vec<Effect> {
@@ -31,8 +36,7 @@ impl Stage {
         let event = match verb {
             "open" => {
                 self.version = 0;
-                let known = std::mem::take(&mut self.known);
-                Event::Opened { uri, language: "rust".to_owned(), version: 0, text: text(rest), known }
+                Event::Opened { uri, language: "rust".to_owned(), version: 0, text: text(rest) }
             }
             "change" | "full" => {
                 let changes = rest.split(" & ").map(|change| change_of(verb, change)).collect();
@@ -60,10 +64,78 @@ impl Stage {
             }
             "save" => Event::Saved { uri },
             "close" => Event::Closed { uri },
+            "commit" => Event::Committed { uri, text: text(rest) },
+            "offered" => {
+                let (contribution, offered) = rest.split_once(' ').unwrap();
+                Event::Offered(Offer {
+                    contribution: ContributionId::new(contribution),
+                    uri,
+                    digest: digest::entered(&KEY, &text(offered)),
+                    since: Timestamp::from_millis(self.now),
+                })
+            }
+            "withdrawn" => Event::Withdrawn(ContributionId::new(rest)),
+            "known" => Event::Known(self.known(rest)),
             "overflow" => Event::Overflow { uri: None },
             other => panic!("no such event: {other}"),
         };
-        self.session.handle(event, Timestamp::from_millis(self.now))
+        let effects = self.session.handle(event, Timestamp::from_millis(self.now));
+        for effect in &effects {
+            if let Effect::Ask { question, text, .. } = effect {
+                self.asked.push((*question, text.to_string()));
+            }
+        }
+        effects
+    }
+}
+
+impl Stage {
+    /// Who wrote a line, in a word.
+    fn line(&self, number: usize) -> &'static str {
+        let (text, attribution) = (self.session.text("a.rs"), self.session.attribution("a.rs"));
+        let lines = crate::lines::lines(text.unwrap(), attribution.unwrap(), number..number + 1);
+        match lines[0].1.author {
+            Author::Ai => "ai",
+            Author::Human => "human",
+            Author::Mixed => "mixed",
+            Author::Unknown => "unknown",
+        }
+    }
+
+    /// `1 outside new ai c1 0..5 | human 5..9`: an answer to a question, in the notation of spans.
+    fn known(&self, told: &str) -> Answer {
+        let (question, told) = told.split_once(' ').unwrap();
+        let question: u64 = question.parse().unwrap();
+        let (is_outside, told) = told.strip_prefix("outside ").map_or((false, told), |rest| (true, rest));
+        let (is_new, told) = told.strip_prefix("new ").map_or((false, told), |rest| (true, rest));
+        let mut origins = Spans::default();
+        let mut past: Vec<Past> = Vec::new();
+        for span in told.split(" | ") {
+            let (origin, range) = span.rsplit_once(' ').unwrap();
+            let (start, end) = range.split_once("..").unwrap();
+            let origin = match origin {
+                "human" => Origin::TYPED,
+                "unknown" => Origin::Unknown,
+                ai => Origin::Ai(ContributionId::new(ai.strip_prefix("ai ").unwrap())),
+            };
+            origins.push(end.parse::<usize>().unwrap() - start.parse::<usize>().unwrap(), origin.clone());
+            if let Origin::Ai(contribution) = origin
+                && past.iter().all(|past| past.contribution != contribution)
+            {
+                let since = Timestamp::from_millis(self.now - 45_000);
+                past.push(Past {
+                    contribution,
+                    since,
+                    accepted: None,
+                    accepted_bytes: None,
+                    measured_bytes: None,
+                    is_new,
+                });
+            }
+        }
+        let (_, text) = self.asked.iter().find(|(asked, _)| *asked == question).expect("it was asked");
+        let attribution = Attribution::of_origins(text, origins);
+        Answer { uri: "a.rs".to_owned(), question, attribution, is_outside, past }
     }
 }
 
@@ -117,9 +189,12 @@ fn shown(effect: &Effect) -> String {
             format!("degraded {reason}{}", detail.as_ref().map_or(String::new(), |detail| format!(": {detail}")))
         }
         Effect::PollSpool(poll) => format!("poll {poll}"),
-        Effect::SaveSnapshot { spans, text, .. } => {
-            assert_eq!(spans.len_bytes(), text.len_bytes());
-            format!("snapshot {spans}")
+        Effect::SaveSnapshot { attribution, text, .. } => {
+            assert!(attribution.covers(text.len_bytes()));
+            format!("snapshot {}", attribution.origins)
+        }
+        Effect::Ask { question, is_change, .. } => {
+            format!("ask {question}{}", if *is_change { "" } else { ", opened" })
         }
         Effect::AttributionChanged { .. } => "attribution changed".to_owned(),
     }
@@ -136,9 +211,9 @@ fn check_on(stage: &mut Stage, script: &str, expect: Expect) {
             log.push_str(&format!("{}: {}\n", line.split(' ').next().unwrap(), shown(&effect)));
         }
     }
-    if let (Some(text), Some(spans)) = (stage.session.text("a.rs"), stage.session.spans("a.rs")) {
-        assert_eq!(text.len_bytes(), spans.len_bytes());
-        for (range, origin) in spans.iter() {
+    if let (Some(text), Some(attribution)) = (stage.session.text("a.rs"), stage.session.attribution("a.rs")) {
+        assert!(attribution.covers(text.len_bytes()));
+        for (range, origin) in attribution.origins.iter() {
             log.push_str(&format!("{origin} {:?}\n", text.slice(range)));
         }
     }
@@ -155,6 +230,8 @@ fn an_act_meets_its_edit_in_either_order() {
         wait 6000
         "#,
         expect![[r#"
+            open: ask 1, opened
+            change: ask 2
             change: poll true
             entered: attribution changed
             entered: evidence c1 act 1 0:8-0:15
@@ -173,7 +250,9 @@ fn an_act_meets_its_edit_in_either_order() {
         change 0:8-0:8 " x + 1 "
         "#,
         expect![[r#"
+            open: ask 1, opened
             change: attribution changed
+            change: ask 2
             change: evidence c1 act 1 0:8-0:15
             change: measure c1 "acceptance" 7/7 at 0:8-0:15 " x + 1 " -> " x + 1 "
             unknown "fn a() {"
@@ -194,6 +273,8 @@ fn a_human_edit_inside_accepted_text_splits_the_span() {
         save
         "#,
         expect![[r#"
+            open: ask 1, opened
+            change: ask 2
             change: poll true
             entered: attribution changed
             entered: evidence c1 act 1 0:8-0:15
@@ -219,6 +300,8 @@ fn what_a_person_types_in_the_message_of_an_acceptance_stays_theirs() {
         save
         "#,
         expect![[r#"
+            open: ask 1, opened
+            change: ask 2
             change: poll true
             entered: attribution changed
             entered: evidence c1 act 1 0:0-0:14
@@ -245,6 +328,8 @@ fn a_text_saved_before_its_act_was_known_is_snapshot_again_with_it() {
         entered c2 0:8-0:8 ";"
         "#,
         expect![[r#"
+            open: ask 1, opened
+            change: ask 2
             change: poll true
             save: snapshot human 0..8 | unknown 8..9
             entered: attribution changed
@@ -272,6 +357,8 @@ fn an_act_that_never_reached_the_buffer_is_counted() {
         wait 5001
         "#,
         expect![[r#"
+            open: ask 1, opened
+            change: ask 2
             change: poll true
             wait: degraded act_not_found: 1 of 1 insertions
             wait: poll false
@@ -290,6 +377,8 @@ fn an_act_is_found_in_a_full_text_and_in_several_messages() {
         entered c1 1:0-1:0 "let a = 2;\nlet c = 3;\n"
         "#,
         expect![[r#"
+            open: ask 1, opened
+            full: ask 2
             full: poll true
             entered: attribution changed
             entered: evidence c1 act 1 1:0-3:0
@@ -309,7 +398,10 @@ fn an_act_is_found_in_a_full_text_and_in_several_messages() {
         change 0:13-0:13 ";"
         "#,
         expect![[r#"
+            open: ask 1, opened
+            change: ask 2
             change: poll true
+            change: ask 3
             entered: attribution changed
             entered: evidence c1 act 1 0:0-0:13
             entered: measure c1 "acceptance" 11/11 at 0:0-0:13 "foo(one, two)" -> "foo(one, two)"
@@ -327,6 +419,8 @@ fn an_act_is_found_in_a_full_text_and_in_several_messages() {
         entered c1 0:0-0:2 "foo(one)"
         "#,
         expect![[r#"
+            open: ask 1, opened
+            change: ask 2
             change: poll true
             entered: attribution changed
             entered: evidence c1 act 1 0:0-0:8
@@ -348,6 +442,8 @@ fn a_second_claim_takes_nothing_from_the_first() {
         entered c2 0:0-0:0 "total()"
         "#,
         expect![[r#"
+            open: ask 1, opened
+            change: ask 2
             change: poll true
             entered: attribution changed
             entered: evidence c1 act 1 0:0-0:7
@@ -371,6 +467,8 @@ fn one_act_may_enter_at_several_places() {
         entered c1 1:1-1:1 "beta" & 0:1-0:1 "alpha"
         "#,
         expect![[r#"
+            open: ask 1, opened
+            change: ask 2
             change: poll true
             entered: attribution changed
             entered: evidence c1 act 1 0:1-1:5
@@ -397,7 +495,10 @@ fn what_nobody_explains_is_unknown_and_reported_after_three_seconds() {
         wait 3000
         "#,
         expect![[r#"
+            open: ask 1, opened
+            change: ask 2
             change: poll true
+            change: ask 3
             wait: bulk 0:0-2:1 60 bytes, entered 0:0-0:0
             wait: poll false
             unknown "fn "
@@ -419,7 +520,10 @@ fn what_a_person_types_is_a_persons_and_never_reported() {
         wait 9000
         "#,
         expect![[r#"
+            open: ask 1, opened
+            change: ask 2
             change: poll true
+            change: ask 3
             wait: poll false
             human "let x()"
             unknown "\n"
@@ -442,6 +546,8 @@ fn an_undone_acceptance_survives_with_nothing_and_a_redone_one_with_all() {
         close
         "#,
         expect![[r#"
+            open: ask 1, opened
+            change: ask 2
             change: poll true
             entered: attribution changed
             entered: evidence c1 act 1 0:1-0:13
@@ -449,6 +555,7 @@ fn an_undone_acceptance_survives_with_nothing_and_a_redone_one_with_all() {
             entered: poll false
             save: measure c1 "save" 0/12 at nowhere " = compute()" -> ""
             save: snapshot unknown 0..2
+            change: ask 3
             change: poll true
             entered: attribution changed
             entered: evidence c1 act 2 0:1-0:13
@@ -470,11 +577,14 @@ fn an_undone_deletion_brings_the_writers_back() {
         change 0:0-0:0 "axyzb"
         "#,
         expect![[r#"
+            open: ask 1, opened
+            change: ask 2
             change: poll true
             entered: attribution changed
             entered: evidence c1 act 1 0:1-0:4
             entered: measure c1 "acceptance" 3/3 at 0:1-0:4 "xyz" -> "xyz"
             entered: poll false
+            change: ask 3
             change: poll true
             unknown "a"
             ai c1 "xyz"
@@ -499,15 +609,19 @@ fn a_contribution_is_measured_at_its_moments_when_it_changed() {
         close
         "#,
         expect![[r#"
+            open: ask 1, opened
+            change: ask 2
             change: poll true
             entered: attribution changed
             entered: evidence c1 act 1 0:0-0:26
             entered: measure c1 "acceptance" 26/26 at 0:0-0:26 "let total = price * count;" -> "let total = price * count;"
             entered: poll false
             save: snapshot ai c1 0..26 | unknown 26..27
+            change: ask 3
             change: poll true
             wait: measure c1 "2m" 21/26 at 0:0-0:25 "let total = price * count;" -> "let total = cost * count;"
             wait: poll false
+            change: ask 4
             change: poll true
         "#]],
     );
@@ -524,6 +638,8 @@ fn a_version_that_does_not_grow_ends_all_claims_until_the_next_full_text() {
         change 0:0-0:0 "x"
         "#,
         expect![[r#"
+            open: ask 1, opened
+            change: ask 2
             change: poll true
             entered: attribution changed
             entered: evidence c1 act 1 0:1-0:4
@@ -548,6 +664,8 @@ fn a_version_that_does_not_grow_ends_all_claims_until_the_next_full_text() {
         save
         "#,
         expect![[r#"
+            open: ask 1, opened
+            change: ask 2
             change: poll true
             entered: attribution changed
             entered: evidence c1 act 1 0:1-0:13
@@ -556,6 +674,7 @@ fn a_version_that_does_not_grow_ends_all_claims_until_the_next_full_text() {
             change: degraded version_did_not_grow: version 1 after 1
             change: attribution changed
             full: attribution changed
+            full: ask 3, opened
             save: snapshot unknown 0..10 | ai c1 10..22 | unknown 22..23
             unknown "first();\na"
             ai c1 " bee cee dee"
@@ -576,30 +695,20 @@ fn opening_resets_the_version_and_finds_the_writers_again() {
         change 0:0-0:0 "1"
         "#,
         expect![[r#"
+            open: ask 1, opened
+            change: ask 2
             change: poll true
             entered: attribution changed
             entered: evidence c1 act 1 0:1-0:13
             entered: measure c1 "acceptance" 12/12 at 0:1-0:13 " bee cee dee" -> " bee cee dee"
             entered: poll false
             open: attribution changed
+            open: ask 3, opened
             human "1"
             unknown "a"
             ai c1 " bee cee dee"
             unknown "\nmore();\n"
         "#]],
-    );
-    let mut stage = Stage::new();
-    let mut spans = Spans::new(10, Origin::Human);
-    spans.push(9, Origin::Ai(ContributionId::new("c1")));
-    stage.known = vec![Snapshot { text: "fn a() {}\nfn b() {}".to_owned(), spans }];
-    check_on(
-        &mut stage,
-        r#"open "fn a() {}\n  fn b() {}\n""#,
-        expect![[r#"
-        open: attribution changed
-        human "fn a() {}\n"
-        ai c1 "  fn b() {}\n"
-    "#]],
     );
 }
 
@@ -618,9 +727,11 @@ fn what_does_not_fit_is_said_and_changes_nothing() {
         "#,
         expect![[r#"
             change: degraded change_of_closed_document
+            open: ask 1, opened
             change: degraded impossible_range: line 7 (from 0) of a text of 2 lines
             change: attribution changed
             full: attribution changed
+            full: ask 2, opened
             overflow: degraded overflow
             overflow: attribution changed
         "#]],
@@ -655,8 +766,7 @@ fn after(messages: &[Vec<Change>], encoding: Encoding) -> Session {
     let uri = "a.rs".to_owned();
     let start = "one(1);\ntwo😀(2);\n\nfour(4);";
     let now = Timestamp::from_millis(0);
-    let opened =
-        Event::Opened { uri: uri.clone(), language: String::new(), version: 0, text: start.to_owned(), known: vec![] };
+    let opened = Event::Opened { uri: uri.clone(), language: String::new(), version: 0, text: start.to_owned() };
     session.handle(opened, now);
     for (i, changes) in messages.iter().enumerate() {
         let event = Event::Changed { uri: uri.clone(), version: i as i32 + 1, changes: changes.clone(), encoding };
@@ -690,7 +800,7 @@ proptest! {
                 1 => Event::Overflow { uri: Some(uri) },
                 2 => Event::Changed { uri, version: version + 1, changes: vec![Change { range: None, text: edits[0].2.clone() }], encoding: Encoding::Utf16 },
                 3 => Event::Closed { uri },
-                4 => Event::Opened { uri, language: String::new(), version: 0, text: edits[0].2.clone(), known: vec![] },
+                4 => Event::Opened { uri, language: String::new(), version: 0, text: edits[0].2.clone() },
                 _ => Event::Tick,
             };
             let changed = Event::Changed { uri: "a.rs".to_owned(), version, changes, encoding: Encoding::Utf16 };
@@ -700,9 +810,11 @@ proptest! {
                         prop_assert!(measured.surviving_bytes <= measured.accepted_bytes, "{:?}", measured);
                     }
                 }
-                if let (Some(text), Some(spans)) = (session.text("a.rs"), session.spans("a.rs")) {
-                    prop_assert_eq!(text.len_bytes(), spans.len_bytes());
-                    prop_assert!(spans.iter().all(|(range, _)| text.is_border(range.start)));
+                if let (Some(text), Some(attribution)) = (session.text("a.rs"), session.attribution("a.rs")) {
+                    prop_assert!(attribution.covers(text.len_bytes()));
+                    prop_assert!(attribution.origins.iter().all(|(range, _)| text.is_border(range.start)));
+                    let starts_line = |byte: usize| text.line_start(text.line_of(byte)).unwrap() == byte;
+                    prop_assert!(attribution.writers.iter().all(|(range, _)| starts_line(range.start)));
                 }
             }
         }
@@ -721,7 +833,7 @@ proptest! {
         for split in [vec![head.to_vec(), tail.to_vec()], one_by_one] {
             let split = after(&split, Encoding::Utf32);
             prop_assert_eq!(split.text("a.rs"), together.text("a.rs"));
-            prop_assert_eq!(split.spans("a.rs"), together.spans("a.rs"));
+            prop_assert_eq!(split.attribution("a.rs"), together.attribution("a.rs"));
         }
     }
 
@@ -745,8 +857,8 @@ proptest! {
         prop_assert_eq!(a.text("a.rs"), Some(&text));
         prop_assert_eq!(b.text("a.rs"), Some(&text));
         prop_assert_eq!(c.text("a.rs"), Some(&text));
-        prop_assert_eq!(a.spans("a.rs"), b.spans("a.rs"));
-        prop_assert_eq!(b.spans("a.rs"), c.spans("a.rs"));
+        prop_assert_eq!(a.attribution("a.rs"), b.attribution("a.rs"));
+        prop_assert_eq!(b.attribution("a.rs"), c.attribution("a.rs"));
     }
 }
 
@@ -762,6 +874,8 @@ fn an_act_that_is_told_after_its_document_was_closed_still_counts() {
         wait 3000
         "#,
         expect![[r#"
+            open: ask 1, opened
+            change: ask 2
             change: poll true
             save: snapshot unknown 0..22
             entered: attribution changed
@@ -785,6 +899,8 @@ fn a_document_that_was_closed_with_an_insertion_nobody_explains_is_let_go() {
         entered c1 1:0-1:0 "fn b() {}\nfn c() {}\nfn d() {}\nfn e() {}\nfn f() {}\n"
         "#,
         expect![[r#"
+            open: ask 1, opened
+            change: ask 2
             change: poll true
             wait: bulk 1:0-6:0 50 bytes, entered 1:0-1:0
             wait: poll false

@@ -15,13 +15,13 @@ fn edits_split_shrink_and_shift() {
     let mut log = Vec::new();
     for (what, change, origin) in [
         ("an acceptance in the middle", edit(4, 0, 6), ai("c1")),
-        ("typing at its end is the typist's", edit(10, 0, 1), Origin::Human),
-        ("and goes on", edit(11, 0, 1), Origin::Human),
-        ("typing inside splits", edit(6, 0, 2), Origin::Human),
-        ("undone, it is whole again", edit(6, 2, 0), Origin::Human),
-        ("typing before shifts", edit(0, 0, 3), Origin::Human),
-        ("its first bytes go", edit(7, 2, 0), Origin::Human),
-        ("all of it goes, and its neighbours meet", edit(7, 6, 0), Origin::Human),
+        ("typing at its end is the typist's", edit(10, 0, 1), Origin::TYPED),
+        ("and goes on", edit(11, 0, 1), Origin::TYPED),
+        ("typing inside splits", edit(6, 0, 2), Origin::TYPED),
+        ("undone, it is whole again", edit(6, 2, 0), Origin::TYPED),
+        ("typing before shifts", edit(0, 0, 3), Origin::TYPED),
+        ("its first bytes go", edit(7, 2, 0), Origin::TYPED),
+        ("all of it goes, and its neighbours meet", edit(7, 6, 0), Origin::TYPED),
     ] {
         spans.edit(change, &origin);
         log.push(format!("{what}: {spans}"));
@@ -40,12 +40,12 @@ fn edits_split_shrink_and_shift() {
 
 #[test]
 fn a_writer_may_be_corrected_afterwards() {
-    let mut spans = Spans::new(4, Origin::Human);
+    let mut spans = Spans::new(4, Origin::TYPED);
     spans.set(1..3, &ai("c1"));
     assert_eq!(spans.to_string(), "human 0..1 | ai c1 1..3 | human 3..4");
     assert_eq!((spans.bytes_of(&ContributionId::new("c1")), spans.at(1), spans.at(4)), (2, Some(&ai("c1")), None));
-    spans.set(1..3, &Origin::Human);
-    assert_eq!(spans, Spans::new(4, Origin::Human));
+    spans.set(1..3, &Origin::TYPED);
+    assert_eq!(spans, Spans::new(4, Origin::TYPED));
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn stored_spans_that_do_not_cover_the_text_are_refused() {
 }
 
 fn any_origin() -> impl Strategy<Value = Origin> {
-    prop_oneof![Just(Origin::Human), Just(Origin::Unknown), Just(ai("c1")), Just(ai("c2"))]
+    prop_oneof![Just(Origin::TYPED), Just(Origin::Unknown), Just(ai("c1")), Just(ai("c2"))]
 }
 
 fn model_of(spans: &Spans) -> Vec<Origin> {

@@ -21,7 +21,7 @@ pub struct Change {
 }
 
 /// One replacement in bytes: `deleted` bytes at `start` made room for `inserted`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Edit {
     /// Where it begins.
     pub start: usize,

@@ -6,9 +6,10 @@ use std::path::Path;
 use countersign_collector::answer::contribution::{tell as tell_one, touches};
 use countersign_event::digest::text_id;
 use countersign_event::{EventBytes, Timestamp};
-use countersign_provenance::carry::{Known, carry};
+use countersign_provenance::attribution::Attribution;
+use countersign_provenance::carry::{Known, Tier, carry};
 use countersign_provenance::lines::lines;
-use countersign_provenance::spans::{Origin, Spans};
+use countersign_provenance::spans::Origin;
 use countersign_provenance::text::Text;
 use countersign_spool::{ContentState, Reader, Snapshot, SpoolError};
 use serde_json::{Value, json};
@@ -76,34 +77,42 @@ pub(super) fn resolve(state: &Path, asked: &Asked) -> Result<Option<Resolved>, F
     let (Some(reader), Some(text)) = (open(state)?, asked.text()?) else { return Ok(None) };
     let latest = reader.latest_snapshot(&asked.snapshot_path())?;
     let same = reader.snapshot_by_text(&text_id(text.as_bytes()))?;
-    let known: Vec<(String, Spans)> = [&latest, &same].into_iter().flatten().filter_map(spans).collect();
+    let known: Vec<(String, Attribution)> = [&latest, &same].into_iter().flatten().filter_map(attribution).collect();
     let Some(newest) = latest.as_ref().or(same.as_ref()).map(|snapshot| snapshot.time) else { return Ok(None) };
-    let known: Vec<Known<'_>> = known.iter().map(|(text, spans)| Known { text, spans }).collect();
-    let spans = carry(&known, &text);
-    let mut resolved = by_line(&text, &spans, asked)?;
+    let known: Vec<Known<'_>> = known
+        .iter()
+        .enumerate()
+        .map(|(at, (text, attribution))| {
+            let tier = if at == 0 { Tier::Strong } else { Tier::Stored };
+            Known { text, attribution, tier }
+        })
+        .collect();
+    let carried = carry(&known, &text, &Origin::Unknown, None);
+    let mut resolved = by_line(&text, &carried, asked)?;
     resolved.missing.extend(newer_acts(&reader, asked, newest)?);
     resolved.missing.extend(losses(&reader)?);
     Ok(Some(resolved))
 }
 
-fn spans(snapshot: &Snapshot) -> Option<(String, Spans)> {
-    let spans = Spans::from_json(&snapshot.spans_json, snapshot.text.len()).ok()?;
-    Some((snapshot.text.clone(), spans))
+fn attribution(snapshot: &Snapshot) -> Option<(String, Attribution)> {
+    let text = String::from_utf8(snapshot.text.clone()?).ok()?;
+    let attribution = Attribution::from_json(snapshot.spans_json.as_deref()?, &text).ok()?;
+    Some((text, attribution))
 }
 
-fn by_line(text: &str, spans: &Spans, asked: &Asked) -> Result<Resolved, Failure> {
+fn by_line(text: &str, attribution: &Attribution, asked: &Asked) -> Result<Resolved, Failure> {
     let range = match &asked.lines {
         None => 0..usize::MAX,
         Some(lines) => *lines.start() as usize - 1..*lines.end() as usize,
     };
-    let found = lines(&Text::new(text), spans, range);
+    let found = lines(&Text::new(text), attribution, range);
     if found.is_empty() && asked.lines.is_some() {
         return Err(Failure::usage(format!("{} has no such lines", asked.file.display())));
     }
     let mut resolved = Resolved::default();
     let mut by_id: BTreeMap<String, usize> = BTreeMap::new();
-    for line in found {
-        let number = line.line + 1;
+    for (number, line) in found {
+        let number = number + 1;
         let mut ai = false;
         for (origin, share) in &line.shares {
             let Origin::Ai(id) = origin else { continue };
@@ -117,7 +126,7 @@ fn by_line(text: &str, spans: &Spans, asked: &Asked) -> Result<Resolved, Failure
             found.share = found.share.max(*share);
         }
         match line.last_writer {
-            Origin::Human if !ai => resolved.human.push(number),
+            Origin::Human(_) if !ai => resolved.human.push(number),
             Origin::Unknown if !ai => resolved.unknown.push(number),
             _ => {}
         }

@@ -118,7 +118,7 @@ fn same_file(a: &Path, b: &Path) -> bool {
 }
 
 /// Splits lines off the end; a colon that is followed by anything else belongs to the name.
-fn split(place: &str) -> (&str, Option<RangeInclusive<u32>>) {
+pub(in crate::command) fn split(place: &str) -> (&str, Option<RangeInclusive<u32>>) {
     let Some((file, tail)) = place.rsplit_once(':') else { return (place, None) };
     let (from, to) = tail.split_once('-').unwrap_or((tail, tail));
     match (from.parse(), to.parse()) {

@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 
 use countersign_event::payload::tool::Outcome;
+use countersign_spool::Kind;
 use serde_json::{Value, json};
 
 use super::{Note, Session};
 use crate::hook::decode::{Answer, Call, End, Heard, Reasoning, Returned, Touches};
+use crate::hook::observe;
 use crate::hook::store::{Mark, Open};
 use crate::hook::text::Content;
 use crate::hook::transcript::{CALL_BYTES_MAX, lines};
@@ -27,6 +29,7 @@ impl Session<'_> {
             input: call.input.clone(),
             files: BTreeMap::new(),
             tree: None,
+            git: self.root().and_then(|(root, _)| observe::state_of(&root)),
         };
         if let Touches::Writes(files) | Touches::Anything(files) = &call.touches {
             for file in files {
@@ -38,6 +41,11 @@ impl Session<'_> {
                 };
                 open.files.insert(path, content);
             }
+        }
+        if call.is_checkpoint {
+            // Nobody need ever tell how it went on: what is there now is seen now.
+            let looks = open.files.iter().filter_map(|(path, it)| observe::look(path, Kind::Before, it, self.now));
+            self.done.seen.extend(looks);
         }
         if let (Touches::Anything(_), Some((root, is_repository))) = (&call.touches, self.root()) {
             open.tree = Some(Tree::scan(&root, is_repository, true, Tree::patience(&root)));
@@ -137,7 +145,7 @@ impl Session<'_> {
         let blind = may_write && open.is_none() && heard.edits.is_empty();
         let mut unnamed = Vec::new();
         for change in &changes {
-            unnamed.push(self.edited(call, heard, change));
+            unnamed.push(self.edited(call, heard, change, open.as_ref()));
         }
         let outcome = match end {
             _ if !changes.is_empty() => Outcome::Applied,

@@ -14,6 +14,8 @@ use super::changes::Change;
 use super::given::{most, reason, uri_of};
 use super::{Note, Session};
 use crate::hook::decode::{Call, End, Heard, Reasoning, Touches};
+use crate::hook::observe;
+use crate::hook::store::Open;
 use crate::hook::text::{Content, changed};
 use crate::work_class::classify;
 
@@ -22,7 +24,7 @@ const HUNKS_MAX: usize = 200;
 
 impl Session<'_> {
     /// Records what a call did to a file. Returns how to find the contribution again.
-    pub(super) fn edited(&mut self, call: &Call, heard: &Heard, change: &Change) -> Value {
+    pub(super) fn edited(&mut self, call: &Call, heard: &Heard, change: &Change, open: Option<&Open>) -> Value {
         let path = change.path.to_string_lossy();
         let session = &self.said.session;
         let id = match &call.id {
@@ -50,6 +52,17 @@ impl Session<'_> {
             let (old_lines, new_lines) = (old_end - first.old_start, new_end - first.new_start);
             runs = vec![edit::Hunk { old_lines, new_lines, ..*first }];
         }
+        self.done.seen.extend(observe::edit(&observe::Edit {
+            path: &change.path,
+            before,
+            after,
+            began: open.map(|open| (open.at, open.git.clone())),
+            now: self.now,
+            contribution: &id,
+            call: format!("{} {} {}", self.client.name, session, self.store.key(call)),
+            session,
+            hunks: &runs,
+        }));
         let mut texts = Vec::new();
         let mut content = BTreeMap::new();
         for (name, side) in [(ContentName::Before, before), (ContentName::After, after)] {

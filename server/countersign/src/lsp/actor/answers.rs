@@ -2,14 +2,15 @@
 //! message that came before the question.
 
 use countersign_event::Timestamp;
-use countersign_event::facts::Position;
+use countersign_event::facts::{Position, Range};
+use countersign_provenance::lines::{Author, LineAuthor, lines};
 use countersign_provenance::spans::{ContributionId, Origin};
 
 use super::{Actor, positions};
 use crate::lsp::event::{Ask, Known};
 use crate::lsp::hover::Point;
 use crate::lsp::order;
-use crate::lsp::protocol::{Attribution, Span, Status};
+use crate::lsp::protocol::{Attribution, AttributionChanged, Line, Share, Span, Status, Summary, TextDocument, Writer};
 use crate::pause::{self, Pause, Scope};
 use crate::shell::now;
 
@@ -18,7 +19,9 @@ impl Actor {
         // Whoever asked may be gone: then nobody needs the answer.
         match ask {
             Ask::Hover(document, position, reply) => drop(reply.send(self.point(&document.uri, position))),
-            Ask::Attribution(document, reply) => drop(reply.send(self.attribution(&document.uri))),
+            Ask::Attribution(params, reply) => {
+                drop(reply.send(self.attribution(&params.text_document.uri, params.range)))
+            }
             Ask::Contribution(id, reply) => drop(reply.send(self.known_of(&id))),
             Ask::Status(reply) => drop(reply.send(self.status())),
             Ask::Pause(params, reply) => {
@@ -54,16 +57,28 @@ impl Actor {
         if !session.is_synchronised(&uri) {
             return None;
         }
-        let (text, spans) = (session.text(&uri)?, session.spans(&uri)?);
+        let (text, attribution) = (session.text(&uri)?, session.attribution(&uri)?);
         let byte = text.byte_at(position, encoding).ok()?;
-        let (range, origin) = spans.within(byte..byte + 1).next()?;
-        let Origin::Ai(contribution) = origin else { return None };
-        // The whole span, not only this byte of it.
-        let range = spans.iter().map(|(span, _)| span).find(|span| span.contains(&range.start))?;
-        let contribution = contribution.as_str().to_owned();
+        let number = text.line_of(byte);
+        let (_, line) = lines(text, attribution, number..number + 1).pop()?;
+        // A position at a line's end points at what stands before it.
+        let end = text.line_start(number + 1).unwrap_or(text.len_bytes());
+        let byte = byte.min(end.saturating_sub(1));
+        let here = attribution.origins.at(byte);
+        let in_line = line.shares.iter().map(|(origin, _)| origin).chain([&line.last_writer]);
+        let contribution = here.into_iter().chain(in_line).find_map(contribution_of);
+        // The whole span of what stands here, where it is the contribution's.
+        let span = attribution.origins.iter().find(|(span, _)| span.contains(&byte));
+        let range = match span.filter(|(_, origin)| origin.is_ai()) {
+            Some((span, _)) => span,
+            None => text.line_start(number).unwrap_or(byte)..end,
+        };
         let range = positions(text, range, encoding);
-        let known = self.known_of(&contribution);
-        Some(Point { contribution, range, known })
+        let contribution = contribution.map(|id| {
+            let known = self.known_of(&id);
+            (id, known)
+        });
+        Some(Point { range, line, contribution })
     }
 
     /// Finds an open document by a URI in which the protocol's types demanded more escapes.
@@ -74,29 +89,85 @@ impl Actor {
         self.documents.keys().find(|key| order::escape(key) == uri).cloned()
     }
 
-    pub(super) fn attribution(&self, uri: &str) -> Option<Attribution> {
-        let document = self.documents.get(uri)?;
+    pub(super) fn attribution(&mut self, uri: &str, range: Option<Range>) -> Option<Attribution> {
         let encoding = self.encoding();
+        let document = self.documents.get_mut(uri)?;
+        document.is_asked_about = true;
+        let version = Some(document.version);
         let session = &self.house.as_ref()?.session;
         let synchronised = session.is_synchronised(uri);
-        let (text, spans) = (session.text(uri)?, session.spans(uri)?);
-        let span = |(range, origin): (std::ops::Range<usize>, &Origin)| {
-            let (origin, contribution) = match origin {
-                Origin::Human => ("human", None),
-                Origin::Unknown => ("unknown", None),
-                Origin::Ai(contribution) => ("ai", Some(contribution.as_str().to_owned())),
-            };
-            Span { range: positions(text, range, encoding), origin: origin.to_owned(), contribution }
+        let (text, attribution) = (session.text(uri)?, session.attribution(uri)?);
+        let all = 0..text.len_bytes();
+        let part = match range {
+            Some(range) => {
+                let byte = |position| text.byte_at(position, encoding).unwrap_or(all.end);
+                let start = byte(range.start);
+                start..byte(range.end).max(start)
+            }
+            None => all,
         };
-        let spans = if synchronised { spans.iter().map(span).collect() } else { Vec::new() };
-        Some(Attribution { version: Some(document.version), synchronised, spans })
+        let mut answer =
+            Attribution { version, synchronised, spans: Vec::new(), lines: Vec::new(), summary: Summary::default() };
+        if !synchronised {
+            return Some(answer);
+        }
+        let span = |(range, origin): (std::ops::Range<usize>, &Origin)| Span {
+            range: positions(text, range, encoding),
+            writer: self.writer(origin),
+        };
+        answer.spans = attribution.origins.within(part.clone()).map(span).collect();
+        let touched = text.line_of(part.start)..text.line_of(part.end) + 1;
+        answer.lines =
+            lines(text, attribution, touched).into_iter().map(|(number, line)| self.line(number, &line)).collect();
+        for line in &answer.lines {
+            let count = match line.author.as_str() {
+                "ai" => &mut answer.summary.ai,
+                "human" => &mut answer.summary.human,
+                "mixed" => &mut answer.summary.mixed,
+                _ => &mut answer.summary.unknown,
+            };
+            *count += 1;
+        }
+        Some(answer)
+    }
+
+    fn line(&self, number: usize, line: &LineAuthor) -> Line {
+        let share = |(origin, share): &(Origin, f64)| Share { writer: self.writer(origin), share: *share };
+        Line {
+            line: u32::try_from(number).unwrap_or(u32::MAX),
+            author: author(line.author).to_owned(),
+            last_writer: self.writer(&line.last_writer),
+            shares: line.shares.iter().map(share).collect(),
+        }
+    }
+
+    /// Names a writer. How a contribution is known is completed from the spool where this session was
+    /// not told.
+    fn writer(&self, origin: &Origin) -> Writer {
+        let (name, how) = match origin {
+            Origin::Human(how) => ("human", Some(*how)),
+            Origin::Unknown => ("unknown", None),
+            Origin::Ai(id) => ("ai", self.known.get(id.as_str()).and_then(|known| Some(known.facts.as_ref()?.how))),
+        };
+        Writer { origin: name.to_owned(), contribution: contribution_of(origin), how }
+    }
+
+    /// Tells an editor that asked for it that the writers of a document changed.
+    pub(super) fn tell_attribution(&self, uri: &str) {
+        if let Some(document) = self.documents.get(uri)
+            && document.is_asked_about
+        {
+            let text_document = TextDocument { uri: uri.to_owned() };
+            let changed = AttributionChanged { text_document, version: Some(document.version) };
+            self.client.notify("countersign/attributionChanged", changed);
+        }
     }
 
     pub(super) fn known_of(&self, contribution: &str) -> Known {
         let id = ContributionId::new(contribution);
         let known = self.known.get(contribution);
         let surviving = self.house.as_ref().map(|house| {
-            let bytes = |uri: &String| house.session.spans(uri).map_or(0, |spans| spans.bytes_of(&id));
+            let bytes = |uri: &String| house.session.attribution(uri).map_or(0, |it| it.origins.bytes_of(&id));
             self.documents.keys().map(bytes).sum::<usize>() as u64
         });
         Known {
@@ -147,5 +218,22 @@ impl Actor {
             self.client.notify("countersign/statusChanged", status);
             self.last_status = Some(told);
         }
+    }
+}
+
+fn contribution_of(origin: &Origin) -> Option<String> {
+    match origin {
+        Origin::Ai(contribution) => Some(contribution.as_str().to_owned()),
+        _ => None,
+    }
+}
+
+/// An author in the words of the protocol.
+pub(in crate::lsp) fn author(author: Author) -> &'static str {
+    match author {
+        Author::Ai => "ai",
+        Author::Human => "human",
+        Author::Mixed => "mixed",
+        Author::Unknown => "unknown",
     }
 }

@@ -18,15 +18,13 @@ impl Actor {
     /// Has the rules look at a document's text, if an AI wrote some of it.
     pub(super) fn look(&mut self, uri: &str) {
         let Some(house) = &self.house else { return };
-        let (Some(document), Some(text), Some(spans)) =
-            (self.documents.get_mut(uri), house.session.text(uri), house.session.spans(uri))
+        let (Some(document), Some(text), Some(attribution)) =
+            (self.documents.get_mut(uri), house.session.text(uri), house.session.attribution(uri))
         else {
             return;
         };
         let written: Vec<_> = match house.session.is_synchronised(uri) {
-            true => {
-                spans.iter().filter(|(_, origin)| matches!(origin, Origin::Ai(_))).map(|(range, _)| range).collect()
-            }
+            true => attribution.origins.iter().filter(|(_, origin)| origin.is_ai()).map(|(range, _)| range).collect(),
             false => Vec::new(),
         };
         if written.is_empty() {
@@ -43,10 +41,10 @@ impl Actor {
     pub(super) fn findings(&mut self, findings: Findings) {
         let encoding = self.encoding();
         let Some(house) = &self.house else { return };
-        let (Some(document), Some(text), Some(spans)) = (
+        let (Some(document), Some(text), Some(attribution)) = (
             self.documents.get_mut(&findings.uri),
             house.session.text(&findings.uri),
-            house.session.spans(&findings.uri),
+            house.session.attribution(&findings.uri),
         ) else {
             return;
         };
@@ -57,7 +55,8 @@ impl Actor {
         let mut raised = Vec::new();
         document.current.clear();
         for finding in findings.findings {
-            let most = spans
+            let most = attribution
+                .origins
                 .within(finding.range.clone())
                 .filter_map(|(range, origin)| match origin {
                     Origin::Ai(contribution) => Some((range.len(), contribution)),

@@ -1,0 +1,82 @@
+//! What observers saw: kept with the events, once each, found again, never in clear.
+
+mod support;
+
+use std::time::Duration;
+
+use countersign_event::Timestamp;
+use countersign_event::digest::{git_blob, text_id};
+use countersign_spool::{GitState, InRepository, Kind, Observed, Placed, Reader, Snapshot, Spool, append_once_with};
+use support::{event, tamper};
+
+fn seen(path: &str, kind: Kind, text: &str) -> Snapshot {
+    let place = InRepository { worktree: "/r".into(), common_dir: "/r/.git".into(), path: path.into() };
+    let git = GitState { head: Some("ab".repeat(20)), reflog_len: 150, ..GitState::default() };
+    let absolute = format!("/r/{path}");
+    Snapshot {
+        repository: Some(place),
+        git: Some(git),
+        contribution: (kind == Kind::Ai).then(|| "c1".to_owned()),
+        call: Some("call".to_owned()),
+        ..Snapshot::of(absolute, kind, Some(text.as_bytes().to_vec()), Timestamp::from_millis(5))
+    }
+}
+
+fn kinds(all: &[Observed]) -> Vec<Kind> {
+    all.iter().map(|it| it.kind).collect()
+}
+
+#[test]
+fn what_was_seen_comes_back_in_order_with_the_moment_of_git() {
+    let dir = tempfile::tempdir().unwrap();
+    let both = [seen("a.rs", Kind::Before, "the canary\n"), seen("a.rs", Kind::Ai, "the canary sings\n")];
+    let wait = Duration::from_secs(5);
+    assert!(matches!(append_once_with(dir.path(), &[event(1)], &both, wait).unwrap(), Placed::Spool(_)));
+    append_once_with(dir.path(), &[], &[seen("a.rs", Kind::Before, "the canary sings\n")], wait).unwrap();
+    let reader = Reader::open(dir.path()).unwrap();
+    let all = reader.observed_in("/r/.git").unwrap();
+    assert_eq!(kinds(&all), [Kind::Before, Kind::Ai, Kind::Before]);
+    assert_eq!(all[1].text, all[2].text, "one text is kept once");
+    assert_eq!(all[1].git, both[1].git);
+    assert_eq!(all[1].contribution.as_deref(), Some("c1"));
+    assert_eq!(all[1].blob, Some(reader.blob_key(&git_blob(b"the canary sings\n")).unwrap()));
+    assert_eq!(reader.snapshot_text(all[1].text.unwrap()).unwrap().unwrap(), b"the canary sings\n");
+    assert_eq!(reader.observed_at("/r/a.rs").unwrap(), all);
+    for name in ["spool.db", "spool.db-wal"] {
+        let bytes = std::fs::read(dir.path().join(name)).unwrap_or_default();
+        assert!(!bytes.windows(6).any(|window| window == b"canary"), "{name}");
+    }
+}
+
+#[test]
+fn what_was_seen_while_the_spool_was_locked_waits_in_the_inbox() {
+    let dir = tempfile::tempdir().unwrap();
+    Spool::open(dir.path()).unwrap().append(&[event(1)]).unwrap();
+    tamper(dir.path(), "PRAGMA user_version = 99");
+    let wait = Duration::from_millis(5);
+    let one = seen("a.rs", Kind::Ai, &"a line of the canary\n".repeat(50));
+    assert_eq!(append_once_with(dir.path(), &[event(2)], &[one], wait).unwrap(), Placed::Inbox);
+    let letter = std::fs::read_dir(dir.path().join("inbox")).unwrap().next().unwrap().unwrap();
+    assert!(!std::fs::read_to_string(letter.path()).unwrap().contains("canary"));
+    tamper(dir.path(), "PRAGMA user_version = 2");
+    Spool::open(dir.path()).unwrap().append(&[]).unwrap();
+    let reader = Reader::open(dir.path()).unwrap();
+    let all = reader.observed_in("/r/.git").unwrap();
+    assert_eq!(kinds(&all), [Kind::Ai]);
+    assert_eq!(reader.snapshot_text(all[0].text.unwrap()).unwrap().unwrap().len(), 50 * 21);
+}
+
+#[test]
+fn a_text_that_was_damaged_on_disk_is_no_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let it = Snapshot { spans_json: Some("[]".to_owned()), ..seen("a.rs", Kind::Saved, "x\n") };
+    Spool::open(dir.path()).unwrap().put_snapshot(&it).unwrap();
+    let found = Reader::open(dir.path()).unwrap().latest_snapshot("/r/a.rs").unwrap();
+    assert_eq!(found, Some(it));
+    tamper(dir.path(), "UPDATE texts SET sealed = zeroblob(40)");
+    let reader = Reader::open(dir.path()).unwrap();
+    let all = reader.observed_in("/r/.git").unwrap();
+    assert_eq!(reader.snapshot_text(all[0].text.unwrap()).unwrap(), None);
+    assert_eq!(reader.latest_snapshot("/r/a.rs").unwrap(), None);
+    assert_eq!(reader.snapshot_by_text(&text_id(b"x\n")).unwrap(), None);
+}
