@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers are part of tests: a panic is their message")]
 
 mod agents;
+mod blame;
 mod canary;
 mod demo;
 mod editors;
@@ -13,6 +14,7 @@ mod lsp;
 mod real;
 mod replay;
 mod rough;
+mod scenario;
 mod setup;
 mod soak;
 mod status;

@@ -6,21 +6,28 @@
 //! the trail can be had, in the trail.
 
 mod agent_v1;
+mod amp;
 mod claude_code;
+mod cline;
 mod codex;
+mod compare;
 mod copilot;
 mod cursor;
 mod decode;
+mod droid;
 mod gemini_cli;
+mod kiro;
 mod observe;
 mod opencode;
 mod patch;
+mod planned;
 mod session;
 mod store;
 mod text;
 mod transcript;
 mod tree;
 mod trouble;
+mod vscode;
 mod windsurf;
 
 use std::path::{Path, PathBuf};
@@ -58,14 +65,32 @@ const THOUGHT_BYTES_MAX: usize = 1 << 20;
 
 const CLIENTS: &[Client] = &[
     agent_v1::CLIENT,
+    amp::CLIENT,
     claude_code::CLIENT,
+    cline::CLIENT,
     codex::CLIENT,
     copilot::CLIENT,
     cursor::CLIENT,
+    droid::CLIENT,
     gemini_cli::CLIENT,
+    kiro::CLIENT,
     opencode::CLIENT,
+    vscode::CLIENT,
     windsurf::CLIENT,
 ];
+
+/// The most that a client's settings may hold to be looked into.
+const SETTINGS_BYTES_MAX: u64 = 256 << 10;
+
+/// Returns how long this call may wait for others.
+fn time() -> Duration {
+    // Tests run beside many others: what git says there must not hang on how busy the machine is.
+    #[cfg(debug_assertions)]
+    if let Some(given) = std::env::var("COUNTERSIGN_TEST_HOOK_MS").ok().and_then(|ms| ms.parse().ok()) {
+        return Duration::from_millis(given);
+    }
+    TIME
+}
 
 /// Runs `countersign hook`. What it can't do is logged and never fails the agent.
 pub(crate) fn run(args: &HookArgs) {
@@ -87,7 +112,7 @@ fn hook(args: &HookArgs) -> Result<(), String> {
         None => bounded::read_all(std::io::stdin(), STDIN_BYTES_MAX, Deadline::after(STDIN_TIME))
             .ok_or("the agent did not say in time what happened, or said too much")?,
     };
-    let deadline = Deadline::after(TIME);
+    let deadline = Deadline::after(time().saturating_sub(LOCK_WAIT)); // what git may take
     let state = &shell.paths.state;
     let device = |_: ()| Device::load_or_create(state).map_err(|error| error.to_string());
     let mut complete = Complete::new(shell.clone(), device(())?);
@@ -96,12 +121,14 @@ fn hook(args: &HookArgs) -> Result<(), String> {
     }
     let tool = args.tool().unwrap_or_default();
     let json: Result<Value, _> = serde_json::from_slice(&said);
+    let heard = [args.event().unwrap_or_default().as_bytes(), &said].concat();
     let Some(client) = CLIENTS.iter().find(|client| client.name == tool) else {
         return degraded(&mut complete, state, "unknown_tool", &tool);
     };
+    let client = json.as_ref().map_or(client, |json| caller(client, json));
     let event = args.event();
     let env = |name: &str| std::env::var(name).ok();
-    let said = json.ok().and_then(|json| (client.decode)(&Input { event: event.as_deref(), json: &json, env: &env }));
+    let said = json.as_ref().ok().and_then(|json| (client.decode)(&Input { event: event.as_deref(), json, env: &env }));
     let Some(mut said) = said else {
         return degraded(&mut complete, state, "malformed_input", client.name);
     };
@@ -121,9 +148,17 @@ fn hook(args: &HookArgs) -> Result<(), String> {
     }
     let device = device(())?;
     let store = Store::new(state, &device, client.name, said.notes.as_deref().unwrap_or(&said.session));
+    // Two hooks of one client, or one that was called twice: the client's own clock shows that it is the same.
+    if let Ok(Value::String(_) | Value::Number(_)) = json.as_ref().map(|json| &json["timestamp"])
+        && said.steps.iter().any(decode::Step::is_nameless)
+        && store.was_heard(&heard)
+    {
+        return Ok(());
+    }
     let mut memory = store.memory();
     let before = memory.clone();
-    memory.model = said.model.take().or(if said.forgets_model { None } else { memory.model });
+    let model = said.model.take().or_else(|| said.settings.take().and_then(|path| model_in(&path)));
+    memory.model = model.or(if said.forgets_model { None } else { memory.model });
     memory.first_mode = memory.first_mode.or_else(|| said.mode.clone());
     memory.version = said.version.take().or(memory.version);
     let heard_of = |path: &PathBuf| memory.transcripts.contains(path);
@@ -138,7 +173,7 @@ fn hook(args: &HookArgs) -> Result<(), String> {
     }
     let only_begins = matches!(steps.as_slice(), [decode::Step::Calling(_)]);
     let ends = !only_begins || (client.ends_late && !store.all_open().is_empty());
-    let trail = if ends { Reader::open_within(state, LOCK_WAIT).ok() } else { None };
+    let trail = if ends { Reader::open_within(state, LOCK_WAIT.min(deadline.left())).ok() } else { None };
     let mut session = Session {
         client,
         said,
@@ -148,6 +183,7 @@ fn hook(args: &HookArgs) -> Result<(), String> {
         trail: trail.as_ref(),
         sha256: root.as_deref().is_some_and(names_with_sha256),
         now: now(),
+        deadline,
         done: Work::default(),
     };
     if client.ends_late {
@@ -173,6 +209,26 @@ fn hook(args: &HookArgs) -> Result<(), String> {
     seen.retain(|it| complete.may_keep(Path::new(&it.path)));
     append(state, &appends, &seen)?;
     note(&store, done.notes, &memory, &before).map_err(|error| format!("what was recorded could not be noted: {error}"))
+}
+
+/// Returns who calls: some clients run the hooks that were written for another.
+fn caller(called: &'static Client, json: &Value) -> &'static Client {
+    let named = |name: &str| CLIENTS.iter().find(|client| client.name == name).unwrap_or(called);
+    match called.name {
+        "claude-code" if json["cursor_version"].is_string() => named(cursor::CLIENT.name),
+        "claude-code" | "copilot" if vscode::is_from_it(json) => named(vscode::CLIENT.name),
+        _ => called,
+    }
+}
+
+/// Returns the model that a client's settings name.
+fn model_in(settings: &Path) -> Option<String> {
+    let metadata = settings.metadata().ok()?;
+    if !metadata.is_file() || metadata.len() > SETTINGS_BYTES_MAX {
+        return None;
+    }
+    let settings: Value = serde_json::from_slice(&std::fs::read(settings).ok()?).ok()?;
+    decode::text(&settings, "model").map(str::to_owned)
 }
 
 /// Gives the client the answer its hooks want, before anything can go wrong.
@@ -259,7 +315,7 @@ fn meet(
         (!out.is_empty()).then_some(out)
     };
     // One question where it is cheap: HEAD, and whether anything differs from it.
-    let standing = if with_tree { tree::Tree::standing(root) } else { None };
+    let standing = if with_tree { tree::Tree::standing(root, deadline) } else { None };
     let state = standing.as_ref().map(|standing| TreeState { dirty: !standing.changed.is_empty() });
     let head = match standing {
         Some(standing) => standing.head,
@@ -282,4 +338,150 @@ fn meet(
     }
     complete.repositories().remember(root.to_owned(), id, email, head);
     state
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Map;
+
+    use super::*;
+
+    /// Words that decoders look for, so that they are led deep into what is odd.
+    const WORDS: &[&str] = &[
+        "session_id",
+        "sessionId",
+        "taskId",
+        "conversation_id",
+        "trajectory_id",
+        "thread",
+        "id",
+        "thread-id",
+        "sessionID",
+        "hook_event_name",
+        "hookEventName",
+        "hookName",
+        "agent_action_name",
+        "type",
+        "event",
+        "cwd",
+        "repo_working_dir",
+        "tool_name",
+        "toolName",
+        "tool",
+        "tool_input",
+        "toolArgs",
+        "tool_info",
+        "preToolUse",
+        "postToolUse",
+        "parameters",
+        "input",
+        "output",
+        "args",
+        "properties",
+        "part",
+        "state",
+        "status",
+        "error",
+        "info",
+        "edits",
+        "old_string",
+        "new_string",
+        "range",
+        "start_line_number",
+        "end_line_number",
+        "old_line",
+        "new_line",
+        "file_path",
+        "path",
+        "files",
+        "content",
+        "diff",
+        "patch",
+        "command",
+        "message",
+        "payload",
+        "name",
+        "arguments",
+        "call_id",
+        "item",
+        "changes",
+        "toolCalls",
+        "data",
+        "toolRequests",
+        "tool_use",
+        "tool_result",
+        "tool_use_id",
+        "response_item",
+        "function_call",
+        "PreToolUse",
+        "PostToolUse",
+        "preToolUse",
+        "postToolUse",
+        "post_write_code",
+        "pre_run_command",
+        "afterTabFileEdit",
+        "afterFileEdit",
+        "beforeShellExecution",
+        "tool.call",
+        "tool.result",
+        "event.message.part.updated",
+        "apply_patch",
+        "replace_in_file",
+        "fs_write",
+        "MultiEdit",
+        "Edit",
+        "Shell",
+        "multi_replace_string_in_file",
+        "ai_agent",
+        "TaskStart",
+        "*** Begin Patch\n*** Update File: a\n@@\n-x\n+y\n*** End Patch",
+        "------- SEARCH\nx\n=======\ny\n+++++++ REPLACE\n",
+        "assistant.message",
+        "tool.execution_complete",
+        "permission.completed",
+        "event_msg",
+        "FileChange",
+        "",
+    ];
+
+    fn word() -> impl Strategy<Value = String> {
+        prop_oneof![4 => proptest::sample::select(WORDS).prop_map(str::to_owned), 1 => ".{0,6}"]
+    }
+
+    fn odd_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            word().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(5, 64, 8, |inner| {
+            prop_oneof![
+                1 => proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                4 => proptest::collection::vec((word(), inner), 0..8)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect::<Map<_, _>>())),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_hook_call_and_no_line_of_a_session_file_is_too_odd(json in odd_json(), event in word()) {
+            let line = json.to_string();
+            for client in CLIENTS {
+                let client = caller(client, &json);
+                for event in [None, Some(event.as_str())] {
+                    let said = (client.decode)(&Input { event, json: &json, env: &|_| None });
+                    // What has no session is about none.
+                    prop_assert!(said.is_none_or(|said| !said.session.is_empty() || said.steps.is_empty()));
+                }
+                let lines = format!("{line}\n{}\n{line}\n", line.get(..line.len() / 2).unwrap_or_default());
+                let _ = (client.heard)(&lines);
+            }
+        }
+    }
 }

@@ -631,6 +631,10 @@ fn complete_context(record: &mut Record, policy: &Policy) -> bool {
     for item in context {
         let sensitive = policy.is_sensitive(&path_of(item));
         item.sensitivity = Some(if sensitive { Sensitivity::Sensitive } else { Sensitivity::Ordinary });
+        // What is short, as a password is, can be guessed by its digest and its size.
+        if sensitive && (item.digest.is_some() || item.bytes.is_some()) {
+            (item.digest, item.bytes, item.how, item.absent) = (None, None, None, Some(Absent::Policy));
+        }
         any |= sensitive;
     }
     if is_cut {

@@ -5,7 +5,7 @@ use countersign_event::{Timestamp, digest};
 use countersign_provenance::attribution::Attribution;
 use countersign_provenance::carry::{Known, Tier, carry};
 use countersign_provenance::distance::distance;
-use countersign_provenance::session::{Event, Session};
+use countersign_provenance::session::{Answer, Event, Session};
 use countersign_provenance::spans::{ContributionId, Origin, Spans};
 use countersign_provenance::text::{Change, Edit, Encoding, Text};
 use divan::{Bencher, black_box};
@@ -53,6 +53,25 @@ mod keystroke {
                     }
                 }
                 (text, spans)
+            });
+    }
+
+    #[divan::bench(args = [10, 1_000, 10_000])]
+    fn text_and_attribution(bencher: Bencher<'_, '_>, count: usize) {
+        let source = file(5_000);
+        let changes: Vec<Change> = typing(2_500).collect();
+        let attribution = Attribution::of_origins(&source, spans(source.len(), count));
+        bencher
+            .counter(divan::counter::ItemsCount::new(16usize))
+            .with_inputs(|| (Text::new(&source), attribution.clone()))
+            .bench_local_values(|(mut text, mut attribution)| {
+                for change in &changes {
+                    let before = text.clone();
+                    for edit in text.apply(change, Encoding::Utf16).expect("it fits") {
+                        attribution.edit(&before, &text, edit, &Origin::TYPED);
+                    }
+                }
+                (text, attribution)
             });
     }
 
@@ -123,6 +142,35 @@ mod keystroke {
             });
     }
 
+    #[divan::bench(args = [10, 1_000, 10_000])]
+    fn through_the_session_among_spans(bencher: Bencher<'_, '_>, count: usize) {
+        let source = file(5_000);
+        let uri = "file:///a.rs".to_owned();
+        let now = Timestamp::from_millis(0);
+        let attribution = Attribution::of_origins(&source, spans(source.len(), count));
+        let answer = Answer { uri: uri.clone(), question: 1, attribution, is_outside: false, past: Vec::new() };
+        let change = |(change, version)| {
+            let (uri, changes) = (uri.clone(), vec![change]);
+            Event::Changed { uri, version, changes, encoding: Encoding::Utf16 }
+        };
+        let events: Vec<Event> = typing(2_500).zip(1..).map(change).collect();
+        bencher
+            .counter(divan::counter::ItemsCount::new(16usize))
+            .with_inputs(|| {
+                let mut session = Session::new([0; 32]);
+                let (uri, text) = (uri.clone(), source.clone());
+                session.handle(Event::Opened { uri, language: "rust".to_owned(), version: 0, text }, now);
+                session.handle(Event::Known(answer.clone()), now);
+                (session, events.clone())
+            })
+            .bench_local_values(|(mut session, events)| {
+                for event in events {
+                    black_box(session.handle(event, now));
+                }
+                session
+            });
+    }
+
     #[divan::bench]
     fn copy_of_the_text(bencher: Bencher<'_, '_>) {
         let source = file(5_000);
@@ -157,7 +205,7 @@ mod far {
     }
 
     /// Few different tokens in no order: the input for which nothing is an anchor.
-    fn noise(size: usize, seed: u64) -> String {
+    pub(super) fn noise(size: usize, seed: u64) -> String {
         let mut state = seed;
         let mut text = String::with_capacity(size);
         while text.len() < size {
@@ -190,30 +238,70 @@ mod far {
 mod carried {
     use super::*;
 
-    #[divan::bench(args = ["same", "one line", "every tenth line", "re-indented", "unrelated"])]
-    fn five_thousand_lines(bencher: Bencher<'_, '_>, what: &str) {
-        let before = file(5_000);
-        let attribution = Attribution::of_origins(&before, spans(before.len(), 500));
-        let after = match what {
-            "same" => before.clone(),
+    const CHANGES: [&str; 6] =
+        ["same", "one line", "every tenth line", "re-indented", "every tenth line wrapped", "unrelated"];
+
+    fn changed(before: &str, what: &str) -> String {
+        match what {
+            "same" => before.to_owned(),
             "one line" => before.replace("    let value_2500 =", "    let other ="),
             "every tenth line" => before.replace("0 = compute", "0 = quite_another_thing"),
             "re-indented" => before.replace("    let", "\tlet"),
+            "every tenth line wrapped" => before.replace("0) + 1;", "0\n    ) + 1;"),
             _ => before.replace("value", "thing").replace("compute", "call").replace("let", "var"),
-        };
+        }
+    }
+
+    fn bench(bencher: Bencher<'_, '_>, before: &str, after: &str) {
+        let attribution = Attribution::of_origins(before, spans(before.len(), 500));
         bencher.bench_local(|| {
-            let known = [Known { text: black_box(&before), attribution: &attribution, tier: Tier::Strong }];
-            carry(&known, black_box(&after), &Origin::Unknown, None)
+            let known = [Known { text: black_box(before), attribution: &attribution, tier: Tier::Strong }];
+            carry(&known, black_box(after), &Origin::Unknown, None)
         });
     }
 
-    #[divan::bench]
-    fn five_thousand_lines_similar_lines(bencher: Bencher<'_, '_>) {
+    #[divan::bench(args = CHANGES)]
+    fn five_thousand_lines(bencher: Bencher<'_, '_>, what: &str) {
         let before = file(5_000);
-        let after = before.replace("0 = compute", "0 = quite_another_thing");
+        bench(bencher, &before, &changed(&before, what));
+    }
+
+    #[divan::bench(args = CHANGES, sample_count = 10)]
+    fn hundred_thousand_lines(bencher: Bencher<'_, '_>, what: &str) {
+        let before = file(100_000);
+        bench(bencher, &before, &changed(&before, what));
+    }
+
+    /// Lines of four kinds in no order.
+    #[divan::bench(sample_count = 10)]
+    fn hundred_thousand_lines_of_noise(bencher: Bencher<'_, '_>) {
+        let lines = |seed| far::noise(200_000, seed).replace(' ', ";\n");
+        bench(bencher, &lines(1), &lines(2));
+    }
+
+    #[divan::bench(args = CHANGES)]
+    fn five_thousand_lines_similar(bencher: Bencher<'_, '_>, what: &str) {
+        let before = file(5_000);
+        let after = changed(&before, what);
         bencher.bench_local(|| {
             let (before, after): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
             similar::capture_diff_slices(similar::Algorithm::Histogram, &before, &after).len()
         });
+    }
+
+    /// A whole process, which compares lines and knows nothing of writers.
+    #[divan::bench(args = CHANGES)]
+    #[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the baseline is another program")]
+    fn five_thousand_lines_git_diff(bencher: Bencher<'_, '_>, what: &str) {
+        let before = file(5_000);
+        let place = std::env::temp_dir().join(format!("countersign-bench-{}", std::process::id()));
+        let paths = ["before", "after"].map(|name| place.join(name));
+        std::fs::create_dir_all(&place).expect("there is room for two files");
+        std::fs::write(&paths[0], &before).expect("there is room");
+        std::fs::write(&paths[1], changed(&before, what)).expect("there is room");
+        let mut git = std::process::Command::new("git");
+        git.args(["diff", "--no-index", "--no-color"]).args(&paths);
+        bencher.bench_local(|| git.output().expect("git is installed").stdout.len());
+        std::fs::remove_dir_all(&place).expect("it is there");
     }
 }

@@ -51,12 +51,12 @@ struct Source<'a> {
 /// are passed over. `hunks` is a tool's own word on which lines it replaced in the first of them: it
 /// decides which of two equal lines is new.
 ///
-/// Costs some milliseconds for 5,000 lines and less than a second for 100,000; bounded by size: where
-/// large parts have nothing unique in common, they are new.
+/// Costs 3 to 10 ms for 5,000 lines and half a second for 100,000; 1.4 s where those have nothing in
+/// common. Bounded by size: where large parts have nothing unique in common, they are new.
 pub fn carry(known: &[Known<'_>], text: &str, actor: &Origin, hunks: Option<&[Hunk]>) -> Attribution {
     let known: Vec<Known<'_>> =
         known.iter().filter(|known| known.attribution.covers(known.text.len())).copied().collect();
-    if let Some(same) = known.iter().find(|known| known.text == text) {
+    if let Some(same) = known.iter().find(|known| known.tier == Tier::Strong && known.text == text) {
         return same.attribution.clone();
     }
     let mut keys = Keys::default();
@@ -75,6 +75,8 @@ pub fn carry(known: &[Known<'_>], text: &str, actor: &Origin, hunks: Option<&[Hu
         let hints = hunks.filter(|_| at == 0).and_then(|hunks| hints::regions(hunks, &source.old, &new));
         let open: Vec<bool> = (0..new.len()).map(|line| target.is_open(line)).collect();
         let pairs = match known.tier {
+            // The whole text was there before; what it took its place of still comes first.
+            _ if known.text == text => align::same(new.len()),
             Tier::Strong => align::align(&source.old, &new, hints.as_deref()),
             Tier::Stored => align::likely_runs(&source.old, &new, &align::align(&source.old, &new, None), &open),
             Tier::Weak => align::scattered(&source.old, &new, &open),

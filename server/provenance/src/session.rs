@@ -88,6 +88,13 @@ pub enum Event {
     Withdrawn(ContributionId),
     /// Somebody knows whose a text is that was asked about.
     Known(Answer),
+    /// Whoever was asked about a text has looked, whether or not there was an answer.
+    LookedUp {
+        /// The document.
+        uri: String,
+        /// Which question it was.
+        question: u64,
+    },
     /// A commit holds a document.
     Committed {
         /// The document.
@@ -348,6 +355,11 @@ impl Session {
                     document.answer(answer, &uri, now, &mut effects);
                 }
             }
+            Event::LookedUp { uri, question } => {
+                if let Some(document) = self.documents.get_mut(&uri) {
+                    document.questions.looked_up(question);
+                }
+            }
             Event::Committed { uri, text } => {
                 if let Some(document) = self.documents.get_mut(&uri) {
                     document.committed(&uri, &text, &mut effects);
@@ -378,6 +390,11 @@ impl Session {
     /// Returns the open documents in which a contribution is measured.
     pub fn measured(&self) -> impl Iterator<Item = &str> {
         self.documents.iter().filter(|(_, document)| !document.retention.is_empty()).map(|(uri, _)| uri.as_str())
+    }
+
+    /// Tells whether somebody still looks up whose some of a document's text is.
+    pub fn is_pending(&self, uri: &str) -> bool {
+        self.documents.get(uri).is_some_and(|document| document.questions.is_pending())
     }
 
     /// Says whether a document's text is what the editor shows, as far as anybody can know.

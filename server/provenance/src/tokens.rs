@@ -98,12 +98,19 @@ const MAX_WHOLE: usize = 16_000;
 /// The parts of larger ones up to this many members; larger parts share nothing.
 const MAX_PART: usize = 4_000;
 
+/// So many pairs of equal tokens are looked at in all: what noise over a few signs costs grows with
+/// their number.
+const MAX_PAIRS: usize = 1_000_000;
+
 /// Aligns two sequences in order, and says whether that was done everywhere. Large ones are cut
 /// first, where `unique` members in a row are unique in both: without that, the time could grow
-/// with the square of the length.
+/// with the square of the length. Of single members (lines) every part is aligned, however many
+/// are equal.
 pub(crate) fn align(old: &[u32], new: &[u32], unique: usize) -> (Vec<Run>, bool) {
     let mut runs = Vec::new();
-    if old.len() + new.len() <= MAX_WHOLE {
+    let mut left = if unique == 1 { usize::MAX } else { MAX_PAIRS };
+    let mut counts = Counts::new(old);
+    if old.len() + new.len() <= MAX_WHOLE && counts.spend(old, new, &mut left) {
         histogram(old, new, (0, 0), &mut runs);
         return (runs, true);
     }
@@ -112,15 +119,41 @@ pub(crate) fn align(old: &[u32], new: &[u32], unique: usize) -> (Vec<Run>, bool)
     let end = Run { old: old.len(), new: new.len(), len: 0 };
     for anchor in anchors(old, new, unique).into_iter().chain([end]) {
         let (gone, come) = (&old[o..anchor.old], &new[n..anchor.new]);
-        if gone.is_empty() || come.is_empty() || gone.len() + come.len() <= MAX_PART {
-            histogram(gone, come, (o, n), &mut runs);
-        } else {
-            exact = false;
+        if !gone.is_empty() && !come.is_empty() {
+            if gone.len() + come.len() <= MAX_PART && counts.spend(gone, come, &mut left) {
+                histogram(gone, come, (o, n), &mut runs);
+            } else {
+                exact = false;
+            }
         }
         add(&mut runs, anchor);
         (o, n) = anchor.end();
     }
     (runs, exact)
+}
+
+/// Counts the pairs of equal members of two sequences.
+struct Counts {
+    of: Vec<u32>,
+}
+
+impl Counts {
+    fn new(old: &[u32]) -> Self {
+        Counts { of: vec![0; old.iter().max().map_or(0, |key| *key as usize + 1)] }
+    }
+
+    /// Takes the pairs of two parts from what is left; says if that was enough.
+    fn spend(&mut self, old: &[u32], new: &[u32], left: &mut usize) -> bool {
+        if *left == usize::MAX {
+            return true;
+        }
+        old.iter().for_each(|key| self.of[*key as usize] += 1);
+        let pairs = new.iter().map(|key| self.of.get(*key as usize).map_or(0, |count| *count as usize)).sum();
+        old.iter().for_each(|key| self.of[*key as usize] = 0);
+        let is_enough = pairs <= *left;
+        *left -= if is_enough { pairs } else { 0 };
+        is_enough
+    }
 }
 
 fn histogram(old: &[u32], new: &[u32], at: (usize, usize), runs: &mut Vec<Run>) {

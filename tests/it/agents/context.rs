@@ -220,8 +220,7 @@ fn resources_of_a_tool_server_are_named_in_both_generations_of_the_protocol() {
         assert_eq!(
             json!(context),
             json!([
-                [{"path": "wiki://credentials/a.json", "digest": sha256("page"), "bytes": 4, "sensitivity": "sensitive",
-                    "how": "reported"}],
+                [{"path": "wiki://credentials/a.json", "sensitivity": "sensitive", "absent": "policy"}],
                 [{"path": "wiki://gone", "sensitivity": "ordinary", "absent": "not_on_wire"}],
                 [{"path": "wiki://b", "digest": sha256("other page"), "bytes": 10, "sensitivity": "ordinary",
                     "how": "reported"}],

@@ -329,3 +329,172 @@ fn a_secret_in_what_an_agent_says_reaches_no_file_of_ours() {
     assert_eq!(edits(&events).len(), 1);
     assert!(!format!("{events:?}").contains(&secret));
 }
+
+#[test]
+fn writes_whose_ends_are_lost_have_each_their_own_text() {
+    for told in [true, false] {
+        let agent = Agent::new();
+        let file = agent.file("a.txt");
+        let write = |text: &str| json!({"file_path": file, "content": text});
+        let replace = json!({"file_path": file, "old_string": "two", "new_string": "three"});
+        let calls = [("t1", "Write", write("one\n")), ("t2", "Write", write("two\n")), ("t3", "Edit", replace)];
+        let texts = ["one\n", "two\n", "three\n"];
+        let mut lines: Vec<Value> = calls.iter().map(|(id, tool, input)| used(id, tool, input, "m")).collect();
+        for (at, (id, tool, input)) in calls.iter().enumerate() {
+            agent.before(id, tool, input);
+            agent.write("a.txt", texts[at]);
+            let mut line = result(id, false, "ok");
+            let before = at.checked_sub(1).map(|at| texts[at]);
+            line["toolUseResult"] = match (told, *tool) {
+                (false, _) => Value::Null,
+                (true, "Edit") => json!({"filePath": file, "oldString": "two", "newString": "three",
+                    "originalFile": before, "replaceAll": false}),
+                (true, _) => json!({"type": if before.is_some() { "update" } else { "create" }, "filePath": file,
+                    "content": texts[at], "originalFile": before}),
+            };
+            lines.push(line);
+        }
+        agent.transcript(None, &lines);
+        agent.says("Stop", json!({}));
+        let mut found = edits(&agent.log());
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        let expected = [
+            edit("t1", "a.txt", None, Some("one\n")),
+            edit("t2", "a.txt", Some("one\n"), Some("two\n")),
+            edit("t3", "a.txt", Some("two\n"), Some("three\n")),
+        ];
+        assert_eq!(found, expected, "told: {told}");
+    }
+}
+
+#[test]
+fn a_text_that_nothing_determines_is_absent_and_not_a_later_one() {
+    let agent = Agent::new();
+    let cell = |text: &str| json!({"notebook_path": agent.file("a.ipynb"), "new_source": text});
+    let mut lines = Vec::new();
+    agent.write("a.ipynb", "0");
+    for (id, text) in [("t1", "1"), ("t2", "2")] {
+        // Both begin before either has written.
+        agent.before(id, "NotebookEdit", &cell(text));
+        lines.extend([used(id, "NotebookEdit", &cell(text), "m"), result(id, false, "ok")]);
+    }
+    agent.write("a.ipynb", "012");
+    agent.transcript(None, &lines);
+    agent.says("Stop", json!({}));
+    let events = agent.log();
+    let first = of_type(&events, "edit.applied")[0];
+    assert_eq!(first["data"]["path"]["tool_call_id"], "t1");
+    assert_eq!(first["data"]["content"]["after"], json!({"absent": "not_on_wire"}));
+}
+
+#[test]
+fn what_a_person_typed_while_asked_is_not_the_agents() {
+    let agent = Agent::new();
+    agent.write("a.txt", "one\ntwo\n");
+    let input = json!({"file_path": agent.file("a.txt"), "old_string": "two", "new_string": "2"});
+    agent.before("t1", "Edit", &input);
+    agent.write("a.txt", "typed\none\n2\n");
+    agent.says(
+        "PostToolUse",
+        json!({"tool_use_id": "t1", "tool_name": "Edit", "tool_input": input, "tool_response": {
+            "filePath": agent.file("a.txt"), "oldString": "two", "newString": "2",
+            "originalFile": "typed\none\ntwo\n"}}),
+    );
+    assert_eq!(edits(&agent.log()), [edit("t1", "a.txt", Some("typed\none\ntwo\n"), Some("typed\none\n2\n"))]);
+}
+
+#[test]
+fn a_command_that_a_person_stopped_and_that_had_changed_a_file_is_applied() {
+    let agent = Agent::new();
+    let shell = json!({"command": "make"});
+    for (id, changes) in [("t1", true), ("t2", false)] {
+        agent.before(id, "Bash", &shell);
+        if changes {
+            agent.write("half", "x\n");
+        }
+        agent.says(
+            "PostToolUseFailure",
+            json!({"tool_use_id": id, "tool_name": "Bash", "tool_input": shell, "error": "stopped", "is_interrupt": true}),
+        );
+    }
+    let person = json!({"by": "person", "scope": "once"});
+    let of = |id: &str, outcome: &str| (id.to_owned(), outcome.to_owned(), person.clone());
+    assert_eq!(ends(&agent.log()), [of("t1", "applied"), of("t2", "rejected")]);
+}
+
+#[test]
+fn two_sessions_in_one_work_tree_keep_their_edits_apart() {
+    let agent = Agent::new();
+    let other = |event: &str, more: Value| {
+        let mut said = json!({"session_id": "s2"});
+        more.as_object().unwrap().iter().for_each(|(name, value)| said[name] = value.clone());
+        agent.says(event, said);
+    };
+    let write = json!({"tool_use_id": "w", "tool_name": "Write",
+        "tool_input": {"file_path": agent.file("b.txt"), "content": "b\n"}});
+    agent.before("t1", "Bash", &json!({"command": "sleep"}));
+    other("PreToolUse", write.clone());
+    agent.write("b.txt", "b\n");
+    agent.write("a.txt", "a\n");
+    other("PostToolUse", write);
+    agent.after("t1", "Bash", &json!({"command": "sleep"}));
+    assert_eq!(edits(&agent.log()), [edit("t1", "a.txt", None, Some("a\n")), edit("w", "b.txt", None, Some("b\n"))]);
+}
+
+#[test]
+fn multi_edits_notebooks_empty_files_and_binary_files_are_edits_like_others() {
+    let agent = Agent::new();
+    agent.write("a.txt", "one two\n");
+    agent.write("n.ipynb", "{}");
+    agent.write("data.bin", [0, 1]);
+    let of = |path: &str| agent.file(path);
+    let several = json!({"file_path": of("a.txt"), "edits": [{"old_string": "one", "new_string": "1"},
+        {"old_string": "two", "new_string": "2"}]});
+    agent.calls("t1", "MultiEdit", &several, || agent.write("a.txt", "1 2\n"));
+    let cell = json!({"notebook_path": of("n.ipynb"), "new_source": "x"});
+    agent.calls("t2", "NotebookEdit", &cell, || agent.write("n.ipynb", "{x}"));
+    agent.calls("t3", "Write", &json!({"file_path": of("e"), "content": ""}), || agent.write("e", ""));
+    agent.calls("t4", "Write", &json!({"file_path": of("data.bin"), "content": "?"}), || {
+        agent.write("data.bin", [0, 2])
+    });
+    let events = agent.log();
+    assert_eq!(
+        edits(&events),
+        [
+            edit("t1", "a.txt", Some("one two\n"), Some("1 2\n")),
+            edit("t2", "n.ipynb", Some("{}"), Some("{x}")),
+            edit("t3", "e", None, Some("")),
+            edit("t4", "data.bin", None, None),
+        ]
+    );
+    assert_eq!(ends(&events), ["t1", "t2", "t3", "t4"].map(|id| end(id, "applied")));
+}
+
+#[test]
+fn a_plan_that_is_agreed_on_and_a_sub_agent_change_nothing_themselves() {
+    let agent = Agent::new();
+    agent.calls("t1", "ExitPlanMode", &json!({"plan": "write"}), || agent.write("by-hand.txt", "a person's\n"));
+    agent.calls("t2", "Task", &json!({"prompt": "look"}), || agent.write("by-hand.txt", "a person's second\n"));
+    let events = agent.log();
+    assert_eq!(ends(&events), [end("t1", "ran"), end("t2", "ran")]);
+    assert_eq!(edits(&events), []);
+}
+
+#[test]
+fn a_compacted_transcript_tells_nothing_twice() {
+    let agent = Agent::new();
+    let input = json!({"file_path": agent.file("a.txt"), "content": "x\n"});
+    let lines = [used("t1", "Write", &input, "m"), result("t1", false, "ok")];
+    agent.calls("t1", "Write", &input, || agent.write("a.txt", "x\n"));
+    agent.transcript(None, &lines);
+    agent.says("Stop", json!({}));
+    agent.says("PreCompact", json!({"trigger": "auto"}));
+    // It is written anew, shorter, with what came before once more.
+    agent.transcript(None, &[vec![json!({"type": "summary", "summary": "so far"})], lines.to_vec()].concat());
+    agent.says("SessionStart", json!({"source": "compact"}));
+    agent.says("Stop", json!({}));
+    agent.says("SessionEnd", json!({"reason": "other"}));
+    let events = agent.log();
+    assert_eq!(ends(&events), [end("t1", "applied")]);
+    assert_eq!(edits(&events).len(), 1);
+}

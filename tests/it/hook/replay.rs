@@ -79,13 +79,6 @@ impl Recording {
         if reveals { self.truth[name].clone() } else { Value::Null }
     }
 
-    /// The true outcome, but where no hook and no session file can know it.
-    pub fn outcome_known_to_hooks(&self, call: &Value, outcome: &str) -> String {
-        // opencode tells nobody why a call never ended.
-        let hidden = self.client.starts_with("opencode") && call["status"] == "denied_by_plugin";
-        if hidden { "unknown".to_owned() } else { outcome.to_owned() }
-    }
-
     /// The files a call changed: those of its turn that its arguments name, or all if it was alone in it.
     fn changed_by(&self, call: &Value) -> Vec<(String, Value)> {
         let turn = call["model_turn"].as_u64().unwrap() as usize;
@@ -100,49 +93,87 @@ impl Recording {
 /// Plays a recording and returns the trail.
 pub fn play(recording: &Recording, how: &Play<'_>) -> Played {
     let world = World::new();
-    let root = world.repository("demo");
-    let home = world.path().join("dev");
-    set_up(recording, &root, how.committed);
-    let moved = |text: &str| {
-        text.replace("/workspace/demo", root.to_str().unwrap()).replace("/home/dev", home.to_str().unwrap())
-    };
-    let hooks = json_lines(moved(&recording.hooks).as_bytes());
-    let calls: Vec<&Value> = recording.calls().collect();
-    let mut applied = BTreeSet::new();
-    let mut begun: Vec<usize> = Vec::new();
-    for (at, hook) in hooks.iter().enumerate() {
+    let mut stage = Stage::new(recording, how, &world, "demo");
+    while stage.goes_on() {}
+    let trouble = std::fs::read_to_string(world.home().join("state/hook.log")).unwrap_or_default();
+    assert_eq!(trouble, "");
+    Played { events: world.log(), root: stage.root, _world: world }
+}
+
+/// A recording while it is played.
+pub struct Stage<'a> {
+    pub root: PathBuf,
+    recording: &'a Recording,
+    how: &'a Play<'a>,
+    world: &'a World,
+    home: PathBuf,
+    /// The hook calls, and which of them come when.
+    hooks: Vec<Value>,
+    order: Vec<usize>,
+    at: usize,
+    applied: BTreeSet<usize>,
+    begun: Vec<usize>,
+}
+
+impl<'a> Stage<'a> {
+    pub fn new(recording: &'a Recording, how: &'a Play<'a>, world: &'a World, name: &str) -> Stage<'a> {
+        let root = world.repository(name);
+        let home = world.path().join(format!("dev-{name}"));
+        set_up(recording, &root, how.committed);
+        let hooks = json_lines(moved(&recording.hooks, &root, &home).as_bytes());
+        let order = (0..hooks.len()).collect();
+        let (applied, begun) = Default::default();
+        Stage { root, recording, how, world, home, hooks, order, at: 0, applied, begun }
+    }
+
+    /// Has the hook calls come in another order, some never, some twice.
+    pub fn in_order(mut self, change: impl FnOnce(&[Value], &mut Vec<usize>)) -> Stage<'a> {
+        change(&self.hooks, &mut self.order);
+        self
+    }
+
+    /// Says what the next hook says. `false` at the end.
+    pub fn goes_on(&mut self) -> bool {
+        let Some(&at) = self.order.get(self.at) else { return false };
+        self.at += 1;
+        let hook = &self.hooks[at];
+        let calls: Vec<&Value> = self.recording.calls().collect();
         let event = hook["event"].as_str().unwrap();
-        let call = call_of(hook, &calls, &begun, &applied);
+        let call = call_of(hook, &calls, &self.begun, &self.applied);
         // What a call without an end of its own did, it did before the next thing happened.
-        for &earlier in begun.iter().filter(|earlier| Some(**earlier) != call) {
-            apply(recording, calls[earlier], earlier, &root, &mut applied);
+        for &earlier in self.begun.iter().filter(|earlier| Some(**earlier) != call) {
+            apply(self.recording, calls[earlier], earlier, &self.root, &mut self.applied);
         }
-        begun.retain(|earlier| Some(*earlier) == call);
+        self.begun.retain(|earlier| Some(*earlier) == call);
         match call {
-            Some(call) if is_before(event) => begun.push(call),
+            Some(call) if is_before(event) && !self.applied.contains(&call) => self.begun.push(call),
             Some(call) if is_after(event) => {
-                apply(recording, calls[call], call, &root, &mut applied);
-                begun.retain(|begun| *begun != call);
+                apply(self.recording, calls[call], call, &self.root, &mut self.applied);
+                self.begun.retain(|begun| *begun != call);
             }
             _ => {}
         }
-        place_session_files(recording, how.session_file, &hooks, at, &moved, &home);
-        let mut command = world.countersign(["hook", how.client, event]);
-        command.current_dir(&root).stdin(Stdio::piped());
+        let text = |text: &str| moved(text, &self.root, &self.home);
+        place_session_files(self.recording, self.how.session_file, &self.hooks, at, &text, &self.home);
+        let mut command = self.world.countersign(["hook", self.how.client, event]);
+        command.current_dir(&self.root).stdin(Stdio::piped());
         if event == "notify" {
             command.arg(hook["stdin"].to_string());
         }
         for (name, value) in hook["env"].as_object().into_iter().flatten() {
             command.env(name, value.as_str().unwrap());
         }
-        let output = run(command.env("HOME", &home).env_remove("CODEX_HOME"), hook["stdin"].to_string().as_bytes());
+        let output =
+            run(command.env("HOME", &self.home).env_remove("CODEX_HOME"), hook["stdin"].to_string().as_bytes());
         assert!(output.status.success());
         assert_eq!(String::from_utf8_lossy(&output.stdout), "", "nothing is said to the agent");
         assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        true
     }
-    let trouble = std::fs::read_to_string(world.home().join("state/hook.log")).unwrap_or_default();
-    assert_eq!(trouble, "");
-    Played { events: world.log(), root, _world: world }
+}
+
+fn moved(text: &str, root: &Path, home: &Path) -> String {
+    text.replace("/workspace/demo", root.to_str().unwrap()).replace("/home/dev", home.to_str().unwrap())
 }
 
 /// Runs a program with this input.
@@ -153,11 +184,11 @@ pub fn run(command: &mut Command, stdin: &[u8]) -> Output {
     child.wait_with_output().unwrap()
 }
 
-fn is_before(event: &str) -> bool {
+pub fn is_before(event: &str) -> bool {
     matches!(event, "PreToolUse" | "BeforeTool" | "preToolUse" | "tool.execute.before")
 }
 
-fn is_after(event: &str) -> bool {
+pub fn is_after(event: &str) -> bool {
     matches!(
         event,
         "PostToolUse"
@@ -213,6 +244,15 @@ fn set_up(recording: &Recording, root: &Path, committed: bool) {
     for (path, change) in recording.changes() {
         if seen.insert(path.clone()) && change["before"].is_string() {
             write(&root.join(path), &change["before"]);
+        }
+    }
+    // What an edit wanted to replace was there, though nothing came of it.
+    for call in recording.calls() {
+        let arguments = &call["input_from_model"];
+        let (path, old) = (arguments["filePath"].as_str(), arguments["oldString"].as_str());
+        let Some((path, old)) = path.and_then(|path| path.strip_prefix("/workspace/demo/")).zip(old) else { continue };
+        if seen.insert(path.to_owned()) {
+            write(&root.join(path), &Value::String(format!("{old}\n")));
         }
     }
     write(&root.join("unrelated.txt"), &Value::String("nobody touches this\n".to_owned()));

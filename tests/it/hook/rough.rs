@@ -5,6 +5,7 @@
 #![cfg(target_os = "linux")]
 
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -56,4 +57,30 @@ fn a_full_disk_fails_no_agent_and_what_was_missed_is_told_as_soon_as_there_is_ro
     agent.says("UserPromptSubmit", json!({ "prompt": "last" }));
     assert_eq!(of_type(&agent.world.log(), "trail.gap").len(), 1, "it is told once");
     agent.world.run(["verify"]);
+}
+
+#[test]
+fn a_git_that_hangs_holds_up_no_agent_and_what_was_not_looked_at_is_a_gap() {
+    use std::os::unix::fs::PermissionsExt;
+    let agent = Agent::new();
+    let bin = agent.world.path().join("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    std::fs::write(bin.join("git"), "#!/bin/sh\nexec sleep 30\n").unwrap();
+    std::fs::set_permissions(bin.join("git"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let start = Instant::now();
+    for event in ["PreToolUse", "PostToolUse"] {
+        let said = json!({ "session_id": "s1", "cwd": agent.root, "hook_event_name": event, "tool_name": "Bash",
+            "tool_use_id": "t1", "tool_input": { "command": "make" }, "tool_response": { "stdout": "made" } });
+        let mut hook = agent.world.countersign(["hook", "claude-code"]);
+        hook.env("PATH", &path).env_remove("COUNTERSIGN_TEST_HOOK_MS").stdin(Stdio::piped());
+        assert!(replay::run(&mut hook, said.to_string().as_bytes()).status.success());
+    }
+    // One git that is waited for takes 30 s.
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    let events = agent.world.log();
+    let called = of_type(&events, "tool.called");
+    assert_eq!(called.len(), 1);
+    assert_eq!(called[0]["data"]["tree"], json!({ "absent": "truncated" }));
+    assert_eq!(of_type(&events, "trail.gap")[0]["data"]["reason"], "work_tree_cut_short");
 }

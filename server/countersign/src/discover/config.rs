@@ -106,7 +106,8 @@ fn is_our_hook(command: &str) -> bool {
 
 /// A plugin is a program; whether it names us outside of a comment is all that can be read off it.
 fn calls_in_script(text: &str) -> bool {
-    text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains("countersign"))
+    let is_comment = |line: &str| line.trim_start().starts_with("//") || line.trim_start().starts_with('#');
+    text.lines().any(|line| !is_comment(line) && line.contains("countersign"))
 }
 
 fn is_trusted(machine: &Machine, file: &Path, events: &[&&str]) -> bool {
@@ -158,7 +159,8 @@ fn read(path: &Path) -> File {
         return File::Odd;
     }
     let settings = match path.extension().and_then(|ending| ending.to_str()) {
-        Some("js" | "ts" | "mjs" | "cjs") => return File::Script(text),
+        Some("js" | "ts" | "mjs" | "cjs" | "sh" | "ps1") => return File::Script(text),
+        None if text.starts_with("#!") => return File::Script(text),
         Some("toml") => toml::from_str::<toml::Table>(&text).ok().and_then(|table| serde_json::to_value(table).ok()),
         _ if text.trim().is_empty() => Some(Value::Null),
         _ => serde_json::from_str(&plain_json(&text)).ok(),

@@ -62,7 +62,6 @@ const NO_HOOK: &str = "it edits files itself, and no hook of it calls countersig
 const NO_TAP: &str = "an editor that starts it directly tells nobody what it offers";
 const IN_EDITOR: &str = "it works inside the editor; no process carries its suggestions past us";
 const IN_LUA: &str = "it works inside the editor, in Lua; no server carries its suggestions past us";
-const OPEN_FORM: &str = "have a hook or plugin of it send the open form to `countersign hook agent-v1`";
 const BESIDE: &str =
     "run `countersign lsp` in that editor: what it inserts in one piece is then recorded, as of unknown origin";
 const TELL: &str = "run `countersign lsp` in that editor and send it `countersign/suggestion` when one is accepted";
@@ -161,8 +160,21 @@ pub(super) const TOOLS: &[Tool] = &[
     Tool {
         name: "copilot-vscode",
         extensions: &["github.copilot", "github.copilot-chat"],
+        hooks: Some(Hooks {
+            tool: "vscode-copilot",
+            // It may run the hooks of others, too; whether it does is a setting of its own.
+            files: &["./.github/hooks/*.json"],
+            after: &["PostToolUse"],
+            off: None,
+            needs_trust: false,
+        }),
         blind: IN_EDITOR,
-        to_do: BESIDE,
+        even_so: Some(
+            "its hooks tell of the agent's edits alone, without a model; completions, and whether an edit was kept, \
+             are not told",
+        ),
+        to_do: "put `countersign hook vscode-copilot` under SessionStart, UserPromptSubmit, PreToolUse, PostToolUse \
+                and Stop in .github/hooks/countersign.json, and run `countersign lsp` in that editor",
         ..NOTHING
     },
     Tool {
@@ -177,9 +189,12 @@ pub(super) const TOOLS: &[Tool] = &[
             needs_trust: false,
         }),
         blind: NO_HOOK,
-        even_so: Some("its Tab completions are seen only where afterTabFileEdit calls countersign"),
-        to_do: "put `countersign hook cursor` under beforeSubmitPrompt, preToolUse, postToolUse, afterFileEdit and \
-                afterTabFileEdit in ~/.cursor/hooks.json",
+        even_so: Some(
+            "its Tab completions are seen only where afterTabFileEdit calls countersign, and which model completed is \
+             not told",
+        ),
+        to_do: "put `countersign hook cursor` under beforeSubmitPrompt, preToolUse, postToolUse, postToolUseFailure, \
+                afterFileEdit, afterTabFileEdit and stop in ~/.cursor/hooks.json",
         ..NOTHING
     },
     Tool {
@@ -203,7 +218,7 @@ pub(super) const TOOLS: &[Tool] = &[
         blind: NO_HOOK,
         even_so: Some("its completions go over HTTP to a port of its own, which no tap sees"),
         to_do: "put `countersign hook windsurf` under pre_user_prompt, pre_write_code, post_write_code, \
-                pre_run_command and post_run_command in ~/.codeium/windsurf/hooks.json",
+                pre_run_command, post_run_command and post_cascade_response in ~/.codeium/windsurf/hooks.json",
         ..NOTHING
     },
     Tool {
@@ -258,14 +273,60 @@ pub(super) const TOOLS: &[Tool] = &[
         to_do: "let your editor start it as `countersign tap -- llm-ls`",
         ..NOTHING
     },
-    Tool { name: "amp", programs: &["amp"], marks: &["~/.config/amp"], blind: NO_HOOK, to_do: OPEN_FORM, ..NOTHING },
-    Tool { name: "droid", programs: &["droid"], marks: &["~/.factory"], blind: NO_HOOK, to_do: OPEN_FORM, ..NOTHING },
+    Tool {
+        name: "amp",
+        programs: &["amp"],
+        marks: &["~/.config/amp"],
+        hooks: Some(Hooks {
+            tool: "amp",
+            files: &["~/.config/amp/plugins/*", "./.amp/plugins/*"],
+            after: &["tool.result"],
+            off: None,
+            needs_trust: false,
+        }),
+        blind: NO_HOOK,
+        even_so: Some("no event of it names a model, and it does not say whether a plugin or an error ended a call"),
+        to_do: "put a plugin in ~/.config/amp/plugins that gives each of its events to `countersign hook amp EVENT`",
+        ..NOTHING
+    },
+    Tool {
+        name: "droid",
+        programs: &["droid"],
+        marks: &["~/.factory"],
+        hooks: Some(Hooks {
+            tool: "droid",
+            files: &[
+                "~/.factory/hooks.json",
+                "~/.factory/settings.json",
+                "./.factory/hooks.json",
+                "./.factory/settings.json",
+                "./.factory/settings.local.json",
+            ],
+            after: &["PostToolUse"],
+            off: None,
+            needs_trust: false,
+        }),
+        blind: NO_HOOK,
+        even_so: Some("it names the model that was asked for, never the one that answered"),
+        to_do: "put `countersign hook droid` under SessionStart, UserPromptSubmit, PreToolUse, PostToolUse, Stop and \
+                SessionEnd in ~/.factory/hooks.json",
+        ..NOTHING
+    },
     Tool {
         name: "kiro",
         programs: &["kiro", "kiro-cli"],
         marks: &["~/.kiro"],
+        hooks: Some(Hooks {
+            tool: "kiro",
+            files: &["~/.kiro/agents/*.json", "./.kiro/agents/*.json"],
+            after: &["postToolUse"],
+            off: None,
+            needs_trust: false,
+        }),
         blind: NO_HOOK,
-        to_do: OPEN_FORM,
+        even_so: Some("only its command line tells what a tool did, and no model; hooks of its IDE are told nothing"),
+        to_do: "put `countersign hook kiro` under agentSpawn, userPromptSubmit, preToolUse, postToolUse and stop of \
+                each agent in ~/.kiro/agents; in its IDE run `countersign lsp`",
         ..NOTHING
     },
     Tool {
@@ -273,8 +334,17 @@ pub(super) const TOOLS: &[Tool] = &[
         programs: &["cline"],
         extensions: &["saoudrizwan.claude-dev"],
         marks: &["~/.cline", "~/Documents/Cline"],
+        hooks: Some(Hooks {
+            tool: "cline",
+            files: &["~/Documents/Cline/Hooks/PostToolUse", "./.clinerules/hooks/PostToolUse"],
+            after: &["PostToolUse"],
+            off: None,
+            needs_trust: false,
+        }),
         blind: NO_HOOK,
-        to_do: OPEN_FORM,
+        even_so: Some("it names the model that was asked for, never the one that answered, and no call has an id"),
+        to_do: "put a program that runs `countersign hook cline` under each of the names TaskStart, UserPromptSubmit, \
+                PreToolUse, PostToolUse and TaskComplete in ~/Documents/Cline/Hooks",
         ..NOTHING
     },
     Tool {

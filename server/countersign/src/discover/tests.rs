@@ -225,3 +225,32 @@ fn every_row_of_the_table_can_be_found_and_says_what_is_blind_and_what_to_do() {
         assert!(patterns.into_iter().all(|path| path.starts_with(['~', '.', '/'])), "{}", tool.name);
     }
 }
+
+#[test]
+fn a_hook_that_is_a_program_of_its_own_is_looked_into() {
+    let fake = Fake::new();
+    fake.dir("home/Documents/Cline/Hooks");
+    let hook = || fake.hook();
+    assert_eq!(hook(), Hook::None);
+    fake.file("home/Documents/Cline/Hooks/PostToolUse", "#!/bin/sh\n# countersign hook cline\ntrue\n");
+    assert_eq!(hook(), Hook::None);
+    fake.file("home/Documents/Cline/Hooks/PostToolUse", "#!/bin/sh\nexec countersign hook cline\n");
+    assert_eq!(hook(), Hook::Calls("~/Documents/Cline/Hooks/PostToolUse".to_owned()));
+}
+
+#[test]
+fn what_each_documented_agent_says_after_an_edit_is_what_must_call_us() {
+    for (name, file, text) in [
+        ("kiro", "home/.kiro/agents/a.json", r#"{"hooks":{"postToolUse":[{"command":"countersign hook kiro"}]}}"#),
+        (
+            "droid",
+            "home/.factory/settings.json",
+            r#"{"hooks":{"PostToolUse":[{"hooks":[{"command":"countersign hook droid"}]}]}}"#,
+        ),
+        ("amp", "home/.config/amp/plugins/c.ts", "spawn('countersign', ['hook', 'amp', name])"),
+    ] {
+        let fake = Fake::new();
+        fake.file(file, text);
+        assert!(matches!(fake.hook(), Hook::Calls(_)), "{name}");
+    }
+}

@@ -7,14 +7,9 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::decode::{Call, Client, Edit, End, Heard, Input, Returned, Said, Step, Touches, text};
+use super::decode::{Call, Client, Edit, End, Input, Returned, Said, Step, Touches, text};
 
-pub(super) const CLIENT: Client = Client { name: "agent-v1", decode, heard: nothing, ends_late: false, answer: "" };
-
-/// It has no session file; what it could have told stands in the call.
-fn nothing(_: &str) -> Vec<Heard> {
-    Vec::new()
-}
+pub(super) const CLIENT: Client = Client::new("agent-v1", decode);
 
 fn decode(input: &Input<'_>) -> Option<Said> {
     let json = input.json;
@@ -61,9 +56,9 @@ fn decode(input: &Input<'_>) -> Option<Said> {
     let ended = |call: Call| {
         let told = call.touches.named().iter().map(|path| Edit {
             path: path.clone(),
-            before: None,
             after: call.buffers.iter().find(|(buffer, _)| buffer == path).map(|(_, text)| Some(text.clone())),
             in_buffer: call.buffers.iter().any(|(buffer, _)| buffer == path),
+            ..Edit::default()
         });
         let edits = if call.is_checkpoint { told.collect() } else { Vec::new() };
         let code = json["exit_code"].as_i64().and_then(|code| i32::try_from(code).ok());
@@ -108,5 +103,10 @@ fn prompt(input: &Input<'_>, conversation: &str) -> Option<Step> {
     let of_user = |message: &&Value| ["type", "role"].iter().any(|name| message[*name] == "user");
     let last = messages.and_then(|messages| messages.iter().rev().find(of_user));
     let said = input.text("prompt").or(last.and_then(|message| text(message, "text").or(text(message, "content"))))?;
-    Some(Step::Prompted { turn: Some(format!("{conversation}\0{said}")), text: said.to_owned(), given: Vec::new() })
+    Some(Step::Prompted {
+        turn: Some(format!("{conversation}\0{said}")),
+        text: said.to_owned(),
+        opens: false,
+        given: Vec::new(),
+    })
 }

@@ -10,8 +10,9 @@ use super::decode::{
     Call, Client, Edit, End, Heard, Input, Reasoning, Returned, Said, Step, Touches, absolute_paths, number_after,
     text, words_of,
 };
+use super::planned::{Swap, forward};
 
-pub(super) const CLIENT: Client = Client { name: "claude-code", decode, heard, ends_late: false, answer: "" };
+pub(super) const CLIENT: Client = Client { heard, ..Client::new("claude-code", decode) };
 
 /// Tools that change no file themselves. A sub-agent's own calls have hooks of their own.
 const HARMLESS: &[&str] = &[
@@ -61,7 +62,7 @@ fn decode(input: &Input<'_>) -> Option<Said> {
         "SessionStart" => Step::Began,
         "UserPromptSubmit" => {
             let turn = input.text("prompt_id").map(str::to_owned);
-            Step::Prompted { turn, text: text(json, "prompt")?.to_owned(), given: Vec::new() }
+            Step::Prompted { turn, text: text(json, "prompt")?.to_owned(), opens: false, given: Vec::new() }
         }
         "PreToolUse" => Step::Calling(call(json)?),
         "PermissionRequest" => Step::Asked { call: call(json)?, question: None },
@@ -76,7 +77,7 @@ fn decode(input: &Input<'_>) -> Option<Said> {
             Step::Ended { call, end: End::Done, edits, decision, returned }
         }
         "PostToolUseFailure" => {
-            let end = if json["is_interrupt"] == true { End::Refused } else { End::Failed };
+            let end = if json["is_interrupt"] == true { End::Interrupted } else { End::Failed };
             Step::Ended { call: call(json)?, end, edits: Vec::new(), decision: None, returned: failed(&json["error"]) }
         }
         "PermissionDenied" => Step::Ended {
@@ -131,9 +132,26 @@ fn make(id: Option<&str>, tool: &str, input: &Value) -> Call {
         "Bash" => (Touches::Anything(Vec::new()), text(input, "command").map(str::to_owned)),
         _ => (Touches::Anything(absolute_paths(input)), None),
     };
+    let plan = plan(tool, input);
     let command = if tool == "Bash" { output.clone() } else { None };
     let (id, tool, input) = (id.map(str::to_owned), tool.to_owned(), input.clone());
-    Call { id, tool, input, touches, output, command, ..Call::default() }
+    Call { id, tool, input, touches, output, command, plan, ..Call::default() }
+}
+
+/// What the arguments of an editing tool make of a file.
+pub(super) fn plan(tool: &str, input: &Value) -> Vec<Edit> {
+    let Some(path) = text(input, "file_path") else { return Vec::new() };
+    let swap = |edit: &Value| {
+        let all = edit["replace_all"] == true;
+        Some(Swap { all, ..Swap::once(edit["old_string"].as_str()?, edit["new_string"].as_str()?) })
+    };
+    let swaps = match tool {
+        "Write" => return input["content"].as_str().map(|content| Edit::whole(path, content)).into_iter().collect(),
+        "Edit" => swap(input).map(|swap| vec![swap]),
+        "MultiEdit" => input["edits"].as_array().and_then(|edits| edits.iter().map(swap).collect()),
+        _ => None,
+    };
+    swaps.map(|swaps| Edit::swaps(path, swaps)).into_iter().collect()
 }
 
 /// What the answer of a tool gave the model. Its form is another for each tool.
@@ -186,27 +204,37 @@ fn edits(call: &Call, response: &Value) -> Vec<Edit> {
         Value::Null if response["type"] == "create" => Some(None),
         _ => None,
     };
-    let after = match response["content"].as_str() {
-        Some(content) => Some(Some(content.to_owned())),
-        None => replaced(response).map(Some),
+    // What a person made of it before taking it stands on disk alone.
+    let after = match (response["userModified"] == true, response["content"].as_str()) {
+        (true, _) => None,
+        (false, Some(content)) => Some(Some(content.to_owned())),
+        (false, None) => replaced(response).map(Some),
     };
-    vec![Edit { path: PathBuf::from(path), before, after, in_buffer: false }]
+    vec![Edit { path: PathBuf::from(path), before, after, ..Edit::default() }]
 }
 
 fn replaced(response: &Value) -> Option<String> {
     let original = response["originalFile"].as_str()?;
-    let (old, new) = (response["oldString"].as_str()?, response["newString"].as_str()?);
-    if old.is_empty() || !original.contains(old) {
-        return None;
+    let mut swaps = Vec::new();
+    if let Some(edits) = response["edits"].as_array() {
+        for edit in edits {
+            let all = edit["replace_all"] == true;
+            swaps.push(Swap { all, ..Swap::once(edit["old_string"].as_str()?, edit["new_string"].as_str()?) });
+        }
+    } else {
+        let all = response["replaceAll"] == true;
+        swaps.push(Swap { all, ..Swap::once(response["oldString"].as_str()?, response["newString"].as_str()?) });
     }
-    Some(match response["replaceAll"] == true {
-        true => original.replace(old, new),
-        false => original.replacen(old, new, 1),
-    })
+    forward(original, &swaps)
 }
 
 /// Reads transcript lines. One answer of the model is several lines, each with one block.
 fn heard(lines: &str) -> Vec<Heard> {
+    blocks(lines, make)
+}
+
+/// Reads lines of messages with blocks that call tools and blocks with their results.
+pub(super) fn blocks(lines: &str, make: fn(Option<&str>, &str, &Value) -> Call) -> Vec<Heard> {
     let mut calls: Vec<Heard> = Vec::new();
     let mut by_id: HashMap<String, usize> = HashMap::new();
     let mut thought = (String::new(), Reasoning::Untold);

@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::decode::{
-    Call, Client, End, Heard, Input, Reasoning, Returned, Said, Step, Touches, absolute_paths, number_after, text,
-    words_of,
+    Call, Client, Edit, End, Heard, Input, Reasoning, Returned, Said, Step, Touches, absolute_paths, number_after,
+    text, words_of,
 };
 use super::patch;
 
-pub(super) const CLIENT: Client = Client { name: "codex", decode, heard, ends_late: true, answer: "" };
+pub(super) const CLIENT: Client = Client { heard, ends_late: true, ..Client::new("codex", decode) };
 
 /// Tools that change no file.
 const HARMLESS: &[&str] = &[
@@ -48,7 +48,7 @@ fn decode(input: &Input<'_>) -> Option<Said> {
         "SessionStart" => Step::Began,
         "UserPromptSubmit" => {
             let turn = input.text("turn_id").map(str::to_owned);
-            Step::Prompted { turn, text: input.text("prompt")?.to_owned(), given: Vec::new() }
+            Step::Prompted { turn, text: input.text("prompt")?.to_owned(), opens: false, given: Vec::new() }
         }
         "PreToolUse" => Step::Calling(call(json)?),
         "PermissionRequest" => Step::Asked { call: call(json)?, question: None },
@@ -77,7 +77,7 @@ fn notified(input: &Input<'_>) -> Option<Said> {
     Some(Said {
         session: input.text("thread-id")?.to_owned(),
         cwd: input.text("cwd").map(PathBuf::from),
-        steps: vec![Step::Prompted { turn, text: prompt, given: Vec::new() }],
+        steps: vec![Step::Prompted { turn, text: prompt, opens: false, given: Vec::new() }],
         ..Said::default()
     })
 }
@@ -87,16 +87,18 @@ fn call(json: &Value) -> Option<Call> {
 }
 
 fn make(id: Option<&str>, tool: &str, input: &Value) -> Call {
-    let command = text(input, "command").map(str::to_owned);
-    let (touches, output) = match tool {
-        "apply_patch" => (Touches::Writes(patch::files(command.as_deref().unwrap_or_default())), command.clone()),
-        "Bash" => (Touches::Anything(Vec::new()), command.clone()),
-        _ if HARMLESS.contains(&tool) => (Touches::Nothing, None),
-        _ => (Touches::Anything(absolute_paths(input)), None),
+    let command = ["command", "input", "patch"].into_iter().find_map(|name| text(input, name)).map(str::to_owned);
+    let patch = command.as_deref().filter(|command| command.contains("*** Begin Patch")).unwrap_or_default();
+    let (touches, output, plan) = match tool {
+        "apply_patch" => (Touches::Writes(patch::files(patch)), command.clone(), patch::edits(patch)),
+        // A patch may go through the shell; what else the command does is not foretold.
+        "Bash" => (Touches::Anything(patch::files(patch)), command.clone(), Vec::new()),
+        _ if HARMLESS.contains(&tool) => (Touches::Nothing, None, Vec::new()),
+        _ => (Touches::Anything(absolute_paths(input)), None, Vec::new()),
     };
     let command = command.filter(|_| tool == "Bash");
     let (id, tool, input) = (id.map(str::to_owned), tool.to_owned(), input.clone());
-    Call { id, tool, input, touches, output, command, ..Call::default() }
+    Call { id, tool, input, touches, output, command, plan, ..Call::default() }
 }
 
 /// What an answer gave the model. A command's stands below lines about it, in the rollout at least.
@@ -153,6 +155,14 @@ fn heard(lines: &str) -> Vec<Heard> {
                 calls[unanswered..].iter_mut().for_each(|heard| heard.request_id = id.clone());
                 unanswered = calls.len();
             }
+            Some("event_msg") => {
+                let item = &payload["item"];
+                if let (Some("FileChange"), Some(&at)) =
+                    (item["type"].as_str(), text(item, "id").and_then(|id| by_id.get(id)))
+                {
+                    calls[at].edits = changes(item);
+                }
+            }
             Some("response_item") => {
                 let Some(id) = text(payload, "call_id") else { continue };
                 if let Some(output) = payload.get("output") {
@@ -174,17 +184,41 @@ fn heard(lines: &str) -> Vec<Heard> {
     calls
 }
 
+/// What the rollout says a patch did: whole texts of what it added and deleted.
+fn changes(item: &Value) -> Vec<Edit> {
+    let changes = item["changes"].as_object().into_iter().flatten();
+    let edit = |(path, change): (&String, &Value)| {
+        let content = change["content"].as_str().map(str::to_owned);
+        let edit = Edit { path: PathBuf::from(path), ..Edit::default() };
+        match (change["type"].as_str(), content) {
+            (Some("add"), Some(content)) => Some(Edit { after: Some(Some(content)), ..edit }),
+            (Some("delete"), content) => Some(Edit { before: content.map(Some), after: Some(None), ..edit }),
+            _ => None,
+        }
+    };
+    if item["status"] == "completed" { changes.filter_map(edit).collect() } else { Vec::new() }
+}
+
 /// A call of the rollout under the names that hooks use.
 fn as_in_hooks(payload: &Value) -> Option<(String, Value)> {
-    let name = text(payload, "name")?;
     match payload["type"].as_str()? {
-        "custom_tool_call" => Some((name.to_owned(), json!({ "command": payload["input"] }))),
+        "custom_tool_call" => Some((text(payload, "name")?.to_owned(), json!({ "command": payload["input"] }))),
+        "local_shell_call" => {
+            let command = command_line(&payload["action"]["command"])?;
+            Some(("Bash".to_owned(), json!({ "command": command })))
+        }
         "function_call" => {
+            let name = text(payload, "name")?;
             let arguments: Value = serde_json::from_str(text(payload, "arguments")?).unwrap_or_default();
-            let command = ["cmd", "command"].into_iter().find_map(|field| text(&arguments, field));
+            let command = ["cmd", "command"].into_iter().find_map(|field| command_line(&arguments[field]));
             match (name, command) {
-                ("exec_command" | "shell" | "shell_command" | "local_shell", Some(command)) => {
+                ("exec_command" | "shell" | "shell_command" | "local_shell" | "container.exec", Some(command)) => {
                     Some(("Bash".to_owned(), json!({ "command": command })))
+                }
+                ("apply_patch", command) => {
+                    let patch = || ["input", "patch"].into_iter().find_map(|field| text(&arguments, field));
+                    let patch = command.or_else(|| patch().map(str::to_owned));
+                    Some(("apply_patch".to_owned(), patch.map_or(arguments, |patch| json!({ "command": patch }))))
                 }
                 _ => {
                     let server = text(payload, "namespace").map(|server| format!("{server}__"));
@@ -196,15 +230,38 @@ fn as_in_hooks(payload: &Value) -> Option<(String, Value)> {
     }
 }
 
+/// A command line: as it is, or of an argument vector what a shell is told, else its words.
+fn command_line(command: &Value) -> Option<String> {
+    match command {
+        Value::String(line) => Some(line.clone()).filter(|line| !line.is_empty()),
+        Value::Array(words) => {
+            let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
+            match words.as_slice() {
+                [] => None,
+                [_, "-c" | "-lc" | "-Command" | "/c", line] => Some((*line).to_owned()),
+                words => Some(words.join(" ")),
+            }
+        }
+        _ => None,
+    }
+}
+
 fn end_of(output: &Value) -> End {
-    let words = output.as_str().or(output["content"].as_str()).unwrap_or_default();
+    let parts = output.as_array().or(output["content"].as_array()).into_iter().flatten();
+    let joined: String = parts.filter_map(|part| part["text"].as_str()).collect();
+    let words = output.as_str().or(output["content"].as_str()).unwrap_or(&joined);
     if words.contains("blocked by PreToolUse hook") {
         return End::Denied;
     }
     if words.contains("rejected by user") {
         return End::Refused;
     }
-    let code = number_after(words, CODES);
+    if words.starts_with("aborted by user") {
+        return End::Interrupted;
+    }
+    // Older versions put the exit code beside the output, in JSON.
+    let structured: Value = serde_json::from_str(words).unwrap_or_default();
+    let code = structured["metadata"]["exit_code"].as_i64().or_else(|| number_after(words, CODES).map(i64::from));
     let failed = words.starts_with("apply_patch verification failed") || code.is_some_and(|code| code != 0);
     if failed { End::Failed } else { End::Done }
 }

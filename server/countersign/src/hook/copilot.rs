@@ -8,12 +8,14 @@ use countersign_event::payload::tool::{DecidedBy, Decision, DecisionScope};
 use serde_json::Value;
 
 use super::decode::{
-    Call, Client, End, Heard, Input, Reasoning, Returned, Said, Step, Touches, absolute_paths, number_after, text,
-    words_of,
+    Call, Client, Edit, End, Heard, Input, Reasoning, Returned, Said, Step, Touches, absolute_paths, number_after,
+    text, words_of,
 };
 use super::patch;
+use super::planned::Swap;
+use super::vscode;
 
-pub(super) const CLIENT: Client = Client { name: "copilot", decode, heard, ends_late: false, answer: "" };
+pub(super) const CLIENT: Client = Client { heard, ..Client::new("copilot", decode) };
 
 /// Tools that change no file.
 const HARMLESS: &[&str] = &[
@@ -39,6 +41,10 @@ const HARMLESS: &[&str] = &[
 
 fn decode(input: &Input<'_>) -> Option<Said> {
     let json = input.json;
+    // Its configuration may be written like VS Code's; then it speaks like that, too.
+    if json["tool_name"].is_string() || json["hook_event_name"].is_string() || json["hookEventName"].is_string() {
+        return vscode::decode(input);
+    }
     let session = input.text("sessionId")?.to_owned();
     let home = || {
         (input.env)("COPILOT_HOME")
@@ -56,7 +62,7 @@ fn decode(input: &Input<'_>) -> Option<Said> {
     let step = match input.event? {
         "sessionStart" => Step::Began,
         "userPromptSubmitted" => {
-            Step::Prompted { turn: None, text: input.text("prompt")?.to_owned(), given: Vec::new() }
+            Step::Prompted { turn: None, text: input.text("prompt")?.to_owned(), opens: false, given: Vec::new() }
         }
         "preToolUse" => Step::Calling(call(json)?),
         "postToolUse" => {
@@ -88,17 +94,28 @@ fn call(json: &Value) -> Option<Call> {
     Some(make(None, text(json, "toolName")?, &json["toolArgs"]))
 }
 
-fn make(id: Option<&str>, tool: &str, input: &Value) -> Call {
+pub(super) fn make(id: Option<&str>, tool: &str, input: &Value) -> Call {
     // Some versions send the arguments as JSON in a string; a patch is a string of its own.
     let parsed = input.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok()).filter(Value::is_object);
     let fields = parsed.as_ref().unwrap_or(input);
-    let file = || text(fields, "path").map(PathBuf::from).into_iter().collect::<Vec<_>>();
+    let path = text(fields, "path");
+    let file = || path.map(PathBuf::from).into_iter().collect::<Vec<_>>();
+    let mut plan = Vec::new();
     let (touches, output) = match tool {
-        "create" => (Touches::Writes(file()), text(fields, "file_text").map(str::to_owned)),
-        "edit" | "str_replace" | "insert" => (Touches::Writes(file()), text(fields, "new_str").map(str::to_owned)),
+        "create" => {
+            plan.extend(path.zip(fields["file_text"].as_str()).map(|(path, whole)| Edit::whole(path, whole)));
+            (Touches::Writes(file()), text(fields, "file_text").map(str::to_owned))
+        }
+        "edit" | "str_replace" | "insert" => {
+            let swap = fields["old_str"].as_str().zip(fields["new_str"].as_str());
+            let edit = |(path, (old, new))| Edit::swaps(path, vec![Swap::once(old, new)]);
+            plan.extend(path.zip(swap).map(edit));
+            (Touches::Writes(file()), text(fields, "new_str").map(str::to_owned))
+        }
         "apply_patch" => {
             let patch =
                 ["input", "patch", "command"].into_iter().find_map(|name| text(fields, name)).or(input.as_str());
+            plan = patch::edits(patch.unwrap_or_default());
             (Touches::Writes(patch::files(patch.unwrap_or_default())), patch.map(str::to_owned))
         }
         "view" => (Touches::Reads(file()), None),
@@ -108,7 +125,7 @@ fn make(id: Option<&str>, tool: &str, input: &Value) -> Call {
     };
     let command = output.clone().filter(|_| matches!(tool, "bash" | "powershell"));
     let (id, tool, input) = (id.map(str::to_owned), tool.to_owned(), fields.clone());
-    Call { id, tool, input, touches, output, command, ..Call::default() }
+    Call { id, tool, input, touches, output, command, plan, ..Call::default() }
 }
 
 /// A shell's answer ends with its exit status.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use countersign_event::payload::tool::Decision;
 use serde_json::Value;
 
+use super::planned::Swap;
+
 /// A client whose hooks we understand.
 pub(super) struct Client {
     /// Its name in our catalogue.
@@ -17,6 +19,20 @@ pub(super) struct Client {
     pub(super) answer: &'static str,
     /// Some ends of calls stand in its session file alone, so it is looked into at every hook call.
     pub(super) ends_late: bool,
+    /// A call that was stopped or failed has no end anywhere, and what became of it follows from the files.
+    pub(super) ends_in_silence: bool,
+}
+
+impl Client {
+    /// A client of which nothing more is known than how its hooks read.
+    pub(super) const fn new(name: &'static str, decode: fn(&Input<'_>) -> Option<Said>) -> Client {
+        Client { name, decode, heard: nothing, answer: "", ends_late: false, ends_in_silence: false }
+    }
+}
+
+/// It has no session file that tells of calls.
+fn nothing(_: &str) -> Vec<Heard> {
+    Vec::new()
 }
 
 /// One hook call as it came.
@@ -58,6 +74,10 @@ pub(super) struct Said {
     pub(super) transcripts: Vec<PathBuf>,
     /// What belongs together, where that is not the session.
     pub(super) notes: Option<String>,
+    /// The session's name is ours: the client has none.
+    pub(super) is_unnamed: bool,
+    /// A file beside the session whose `model` is the model that is asked for.
+    pub(super) settings: Option<PathBuf>,
     /// The agent's name, where the client is a form that many agents use.
     pub(super) tool: Option<String>,
     /// The provider's id of the answer.
@@ -85,6 +105,8 @@ pub(super) enum Step {
         turn: Option<String>,
         /// The prompt.
         text: String,
+        /// It begins the session, and another hook may tell of it again.
+        opens: bool,
         /// Files and resources that came with it.
         given: Vec<String>,
     },
@@ -126,14 +148,25 @@ pub(super) enum Step {
         /// Their texts, where the editor has them otherwise than the disk.
         buffers: Vec<(PathBuf, String)>,
     },
-    /// Something of which too little is told to record it.
-    NotFollowed(&'static str),
+    /// A person stopped the turn: what is under way ended with it.
+    Stopped,
     /// A turn is over: what did not end by now has its end in the session file.
     Rested,
     /// A turn is over, and nothing is under way any more.
     Idle,
     /// The session is over.
     Finished,
+}
+
+impl Step {
+    /// Says whether nothing in it tells it from the same thing happening again.
+    pub(super) fn is_nameless(&self) -> bool {
+        match self {
+            Step::Prompted { turn, .. } => turn.is_none(),
+            Step::Calling(call) | Step::Ended { call, .. } => call.id.is_none(),
+            _ => false,
+        }
+    }
 }
 
 /// A tool call.
@@ -149,6 +182,12 @@ pub(super) struct Call {
     pub(super) touches: Touches,
     /// The text the model wrote with it.
     pub(super) output: Option<String>,
+    /// What its arguments alone determine of files.
+    pub(super) plan: Vec<Edit>,
+    /// What another hook of the client says of the same call, where it has no id there.
+    pub(super) echo: Option<String>,
+    /// It comes from such a hook.
+    pub(super) is_echo: bool,
     /// Texts of files that an editor has open and not saved.
     pub(super) buffers: Vec<(PathBuf, String)>,
     /// The command line it runs.
@@ -190,10 +229,14 @@ pub(super) enum End {
     Done,
     /// With an error of its own.
     Failed,
-    /// A person refused it.
+    /// A person refused it, and it never ran.
     Refused,
+    /// A person stopped it while it ran.
+    Interrupted,
     /// A hook or rule stopped it.
     Denied,
+    /// With an error of its own, or because a hook stopped it: its words do not say which.
+    FailedOrDenied,
     /// Nobody had allowed it, and nobody was asked.
     NotAllowed,
     /// Nobody saw.
@@ -292,7 +335,7 @@ pub(super) enum Answer {
 }
 
 /// What a client says a call did to a file.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Edit {
     /// The file.
     pub(super) path: PathBuf,
@@ -300,8 +343,24 @@ pub(super) struct Edit {
     pub(super) before: Option<Option<String>>,
     /// Its text after; `Some(None)`: there is no file.
     pub(super) after: Option<Option<String>>,
+    /// Replacements that lead from the one to the other, where it tells no whole texts.
+    pub(super) swaps: Vec<Swap>,
+    /// The file that was moved here.
+    pub(super) moved_from: Option<PathBuf>,
     /// It stands in an editor and not on disk.
     pub(super) in_buffer: bool,
+}
+
+impl Edit {
+    /// A file that gets this text.
+    pub(super) fn whole(path: &str, text: &str) -> Edit {
+        Edit { path: PathBuf::from(path), after: Some(Some(text.to_owned())), ..Edit::default() }
+    }
+
+    /// A file in which texts are replaced.
+    pub(super) fn swaps(path: &str, swaps: Vec<Swap>) -> Edit {
+        Edit { path: PathBuf::from(path), swaps, ..Edit::default() }
+    }
 }
 
 /// A call that a session file tells of.
@@ -323,6 +382,8 @@ pub(super) struct Heard {
     pub(super) decision: Option<Decision>,
     /// What it did to files.
     pub(super) edits: Vec<Edit>,
+    /// How it ended is concluded from the files.
+    pub(super) is_inferred: bool,
     /// What came back.
     pub(super) returned: Returned,
     /// What the model thought before it.

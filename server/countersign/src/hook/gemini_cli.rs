@@ -9,8 +9,9 @@ use super::decode::{
     Call, Client, Edit, End, Heard, Input, Reasoning, Returned, Said, Step, Touches, absolute_paths, number_after,
     text, words_of,
 };
+use super::planned::Swap;
 
-pub(super) const CLIENT: Client = Client { name: "gemini-cli", decode, heard, ends_late: false, answer: "" };
+pub(super) const CLIENT: Client = Client { heard, ..Client::new("gemini-cli", decode) };
 
 /// Tools that change no file.
 const HARMLESS: &[&str] = &[
@@ -41,7 +42,9 @@ fn decode(input: &Input<'_>) -> Option<Said> {
     };
     let step = match event {
         "SessionStart" => Step::Began,
-        "BeforeAgent" => Step::Prompted { turn: None, text: input.text("prompt")?.to_owned(), given: Vec::new() },
+        "BeforeAgent" => {
+            Step::Prompted { turn: None, text: input.text("prompt")?.to_owned(), opens: false, given: Vec::new() }
+        }
         "BeforeTool" => Step::Calling(call(json)?),
         "AfterTool" => {
             let call = call(json)?;
@@ -80,9 +83,19 @@ fn make(id: Option<&str>, tool: &str, input: &Value) -> Call {
         "run_shell_command" => (Touches::Anything(Vec::new()), text(input, "command").map(str::to_owned)),
         _ => (Touches::Anything(absolute_paths(input)), None),
     };
+    let plan = match (tool, file().as_deref().and_then(|path| path.to_str())) {
+        ("write_file", Some(path)) => input["content"].as_str().map(|content| Edit::whole(path, content)),
+        ("replace", Some(path)) => {
+            let all = input["allow_multiple"] == true;
+            let swap = |old, new| Swap { all, ..Swap::once(old, new) };
+            let swap = input["old_string"].as_str().zip(input["new_string"].as_str()).map(|(old, new)| swap(old, new));
+            swap.map(|swap| Edit::swaps(path, vec![swap]))
+        }
+        _ => None,
+    };
     let command = output.clone().filter(|_| tool == "run_shell_command");
-    let (id, tool, input) = (id.map(str::to_owned), tool.to_owned(), input.clone());
-    Call { id, tool, input, touches, output, command, ..Call::default() }
+    let (id, tool, input, plan) = (id.map(str::to_owned), tool.to_owned(), input.clone(), plan.into_iter().collect());
+    Call { id, tool, input, touches, output, command, plan, ..Call::default() }
 }
 
 /// A shell's answer has its exit status on a line of its own, after the output.
@@ -117,7 +130,7 @@ fn edits(call: &Call, display: &Value) -> Vec<Edit> {
         true => Some(None),
         false => display["originalContent"].as_str().map(|text| Some(text.to_owned())),
     };
-    path.map(|path| Edit { path, before, after: Some(Some(new.to_owned())), in_buffer: false }).into_iter().collect()
+    path.map(|path| Edit { path, before, after: Some(Some(new.to_owned())), ..Edit::default() }).into_iter().collect()
 }
 
 /// Reads chat lines.

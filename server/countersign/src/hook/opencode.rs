@@ -1,16 +1,18 @@
 //! opencode: plugin hooks with tool call ids, handed over as `{"input", "output"}`, and bus events. A call
-//! that a plugin stopped, or that failed, has no end anywhere; a turn is over when the session is idle.
+//! that a plugin stopped, or that failed, ends in the bus event of its part; where that is not handed over,
+//! nowhere. A turn is over when the session is idle. Its session is in a database of its own.
 
 use std::path::PathBuf;
 
 use serde_json::Value;
 
 use super::decode::{
-    Answer, Call, Client, End, Heard, Input, Returned, Said, Step, Touches, absolute_paths, text, words_of,
+    Answer, Call, Client, Edit, End, Input, Returned, Said, Step, Touches, absolute_paths, text, words_of,
 };
 use super::patch;
+use super::planned::Swap;
 
-pub(super) const CLIENT: Client = Client { name: "opencode", decode, heard: nothing, ends_late: false, answer: "" };
+pub(super) const CLIENT: Client = Client { ends_in_silence: true, ..Client::new("opencode", decode) };
 
 /// Tools that change no file.
 const HARMLESS: &[&str] = &[
@@ -30,17 +32,13 @@ const HARMLESS: &[&str] = &[
     "websearch",
 ];
 
-/// Its session is in a database of its own.
-fn nothing(_: &str) -> Vec<Heard> {
-    Vec::new()
-}
-
 fn decode(input: &Input<'_>) -> Option<Said> {
     let event = input.event?;
     let (hook, json) = (&input.json["input"], input.json);
     let properties = &json["properties"];
-    let session = text(hook, "sessionID").or(text(properties, "sessionID"));
-    let Some(session) = session.or(text(&properties["part"], "sessionID")) else {
+    let part = &properties["part"];
+    let session = text(hook, "sessionID").or(text(properties, "sessionID")).or(text(part, "sessionID"));
+    let Some(session) = session.or(text(&properties["info"], "sessionID")) else {
         // The plugin itself, files and projects: nothing about a session.
         return json.is_object().then(Said::default);
     };
@@ -60,7 +58,7 @@ fn decode(input: &Input<'_>) -> Option<Said> {
             let written = parts.iter().filter(|part| part["type"] == "text" && part["synthetic"] != true);
             let prompt: Vec<&str> = written.filter_map(|part| part["text"].as_str()).collect();
             let turn = text(&json["output"]["message"], "id").map(str::to_owned);
-            Step::Prompted { turn, text: prompt.join("\n"), given }
+            Step::Prompted { turn, text: prompt.join("\n"), opens: false, given }
         }
         "tool.execute.before" => Step::Calling(call(hook, &json["output"]["args"])?),
         "tool.execute.after" => {
@@ -85,9 +83,21 @@ fn decode(input: &Input<'_>) -> Option<Said> {
             said.version = text(info, "version").map(str::to_owned);
             Step::Began
         }
+        "event.message.part.updated" if part["type"] == "tool" && part["state"]["status"] == "error" => {
+            let words = text(&part["state"], "error").unwrap_or_default();
+            let hook = serde_json::json!({ "tool": part["tool"], "callID": part["callID"] });
+            Step::Ended {
+                call: call(&hook, &part["state"]["input"])?,
+                end: end_of(words),
+                edits: Vec::new(),
+                decision: None,
+                returned: Returned::of(&part["state"]["error"]),
+            }
+        }
+        "event.message.updated" if was_stopped(&info["error"]) => Step::Stopped,
+        "event.session.error" if was_stopped(&properties["error"]) => Step::Stopped,
         // A part grows until it has an end.
-        "event.message.part.updated" if properties["part"]["type"] == "reasoning" => {
-            let part = &properties["part"];
+        "event.message.part.updated" if part["type"] == "reasoning" => {
             said.thought = text(part, "text").filter(|_| !part["time"]["end"].is_null()).map(str::to_owned);
             return Some(said);
         }
@@ -99,14 +109,60 @@ fn decode(input: &Input<'_>) -> Option<Said> {
     Some(said)
 }
 
+/// What its tools say of what they can't do.
+const OWN_WORDS: &[&str] = &[
+    "not found",
+    "must read the file",
+    "has been modified since",
+    "multiple matches",
+    "identical",
+    "invalid arguments",
+];
+
+/// What its words for an error say. A plugin's refusal has words of its own, like a tool's own error.
+fn end_of(words: &str) -> End {
+    match words {
+        _ if words.starts_with("The user rejected permission") => End::Refused,
+        _ if words.starts_with("The user has specified a rule") => End::Denied,
+        _ if words.starts_with("Tool execution aborted") => End::Interrupted,
+        _ if OWN_WORDS.iter().any(|own| words.contains(own)) => End::Failed,
+        _ => End::FailedOrDenied,
+    }
+}
+
+fn was_stopped(error: &Value) -> bool {
+    error["name"] == "MessageAbortedError"
+}
+
 fn call(hook: &Value, input: &Value) -> Option<Call> {
     let tool = text(hook, "tool")?;
-    let file = || text(input, "filePath").map(PathBuf::from).into_iter().collect::<Vec<_>>();
+    let path = text(input, "filePath");
+    let file = || path.map(PathBuf::from).into_iter().collect::<Vec<_>>();
+    let swap = |edit: &Value| {
+        let all = edit["replaceAll"] == true;
+        Some(Swap { all, ..Swap::once(edit["oldString"].as_str()?, edit["newString"].as_str()?) })
+    };
+    let mut plan = Vec::new();
     let (touches, output) = match tool {
-        "write" => (Touches::Writes(file()), text(input, "content").map(str::to_owned)),
-        "edit" | "multiedit" => (Touches::Writes(file()), text(input, "newString").map(str::to_owned)),
+        "write" => {
+            plan.extend(path.zip(input["content"].as_str()).map(|(path, whole)| Edit::whole(path, whole)));
+            (Touches::Writes(file()), text(input, "content").map(str::to_owned))
+        }
+        "edit" => {
+            plan.extend(path.zip(swap(input)).map(|(path, swap)| Edit::swaps(path, vec![swap])));
+            (Touches::Writes(file()), text(input, "newString").map(str::to_owned))
+        }
+        "multiedit" => {
+            let edits = input["edits"].as_array();
+            let swaps = edits.and_then(|edits| edits.iter().map(swap).collect::<Option<Vec<_>>>());
+            let written: Option<Vec<&str>> =
+                edits.map(|edits| edits.iter().filter_map(|edit| edit["newString"].as_str()).collect());
+            plan.extend(path.zip(swaps).map(|(path, swaps)| Edit::swaps(path, swaps)));
+            (Touches::Writes(file()), written.map(|written| written.join("\n")))
+        }
         "patch" | "apply_patch" => {
             let patch = text(input, "patchText").unwrap_or_default();
+            plan = patch::edits(patch);
             (Touches::Writes(patch::files(patch)), Some(patch.to_owned()))
         }
         "read" => (Touches::Reads(file()), None),
@@ -116,7 +172,8 @@ fn call(hook: &Value, input: &Value) -> Option<Call> {
     };
     let id = text(hook, "callID").map(str::to_owned);
     let command = output.clone().filter(|_| tool == "bash");
-    Some(Call { id, tool: tool.to_owned(), input: input.clone(), touches, output, command, ..Call::default() })
+    let (tool, input) = (tool.to_owned(), input.clone());
+    Some(Call { id, tool, input, touches, output, command, plan, ..Call::default() })
 }
 
 fn returned(call: &Call, output: &Value) -> Returned {

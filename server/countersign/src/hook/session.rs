@@ -21,10 +21,11 @@ use countersign_event::{Absent, Fact, How, Payload, Timestamp};
 use countersign_spool::{Kind, Reader, Snapshot};
 use serde_json::Value;
 
-use super::decode::{Client, Heard, Said, Step};
+use super::decode::{Client, End, Heard, Said, Step};
 use super::observe;
 use super::store::{Mark, Marks, Memory, Store};
 use super::text::Content;
+use crate::bounded::Deadline;
 use crate::git;
 use crate::recorder::Record;
 use settle::Settle;
@@ -40,6 +41,8 @@ pub(super) struct Session<'a> {
     /// Names of blobs are SHA-256 in this repository.
     pub(super) sha256: bool,
     pub(super) now: Timestamp,
+    /// Until when git may work for this call.
+    pub(super) deadline: Deadline,
     pub(super) marks: Marks,
     pub(super) done: Work,
 }
@@ -72,7 +75,7 @@ impl Session<'_> {
     pub(super) fn step(&mut self, step: Step) -> std::io::Result<()> {
         match step {
             Step::Began => self.began(),
-            Step::Prompted { turn, text, given } => self.prompted(turn, &text, &given),
+            Step::Prompted { turn, text, opens, given } => self.prompted(turn, &text, opens, &given),
             Step::Replied(text) => self.replied(text),
             Step::Calling(call) => self.calling(call)?,
             Step::Asked { call, question } => self.asked(&call, question.as_deref())?,
@@ -81,7 +84,7 @@ impl Session<'_> {
                 self.ended(&call, Heard { end: Some(end), edits, decision, returned, ..Heard::default() });
             }
             Step::Typed { files, buffers } => self.typed(&files, &buffers),
-            Step::NotFollowed(what) => self.not_followed(what),
+            Step::Stopped => self.leave(|_, _, _| (End::Interrupted, false)),
             Step::Rested => self.settle(Settle::Turn),
             Step::Idle => self.settle(Settle::Session),
             Step::Finished => {
@@ -116,18 +119,6 @@ impl Session<'_> {
         }
     }
 
-    fn not_followed(&mut self, what: &str) {
-        let payload = Payload::CaptureDegraded(capture::Degraded {
-            how: How::Observed,
-            path: self.path(None, None),
-            reason: "not_followed".to_owned(),
-            detail: Some(what.to_owned()),
-            count: 1,
-            uri: None,
-        });
-        self.record(payload, Vec::new(), 0, None);
-    }
-
     fn finished(&mut self) {
         let payload = Payload::CaptureStopped(capture::Stopped {
             how: How::Observed,
@@ -138,10 +129,12 @@ impl Session<'_> {
         self.record(payload, Vec::new(), 0, None);
     }
 
-    fn prompted(&mut self, turn: Option<String>, text: &str, given: &[String]) {
-        if turn.is_some() && turn == self.memory.turn {
+    fn prompted(&mut self, turn: Option<String>, text: &str, opens: bool, given: &[String]) {
+        let is_opening = self.memory.opening.take().as_deref() == Some(text);
+        if (turn.is_some() && turn == self.memory.turn) || is_opening {
             return; // another hook told of it
         }
+        self.memory.opening = opens.then(|| text.to_owned());
         self.memory.turn = turn;
         self.memory.prompts += 1;
         self.memory.prompt = text.to_owned();
@@ -221,7 +214,7 @@ impl Session<'_> {
         let mut path = IntegrationPath::new(kind, Transport::Hook);
         path.tool = Some(self.said.tool.clone().unwrap_or_else(|| self.client.name.to_owned()));
         path.version = heard.and_then(|heard| heard.version.clone()).or_else(|| self.memory.version.clone());
-        path.session = Some(self.said.session.clone());
+        path.session = Some(self.said.session.clone()).filter(|_| !self.said.is_unnamed);
         path.tool_call_id = call.map(str::to_owned);
         path.request_id = heard.and_then(|heard| heard.request_id.clone());
         Fact::reported(path)
@@ -242,6 +235,8 @@ impl Session<'_> {
 
     fn prompt(&self) -> Fact<Prompt> {
         match self.memory.prompts {
+            // What a person takes in the editor follows from no prompt.
+            _ if self.said.is_ide => Fact::absent(Absent::NotOnWire),
             0 => Fact::absent(Absent::NotOnWire),
             turns => Fact::reported(Prompt { turns: Some(turns), ..Prompt::default() }),
         }

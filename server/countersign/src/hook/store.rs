@@ -19,6 +19,12 @@ use super::tree::{Seen, Tree};
 
 /// How long a session is remembered after its last hook call.
 const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3600);
+/// A session that was quiet for so long has nothing under way that matters to another.
+const AT_WORK: Duration = Duration::from_secs(3600);
+/// So many other sessions are looked at.
+const NEIGHBOURS_MAX: usize = 8;
+/// A call under way that holds more is not looked at by another session.
+const NEIGHBOUR_BYTES_MAX: u64 = 1 << 20;
 
 /// One session's directory.
 pub(super) struct Store<'a> {
@@ -40,6 +46,8 @@ pub(super) struct Memory {
     pub(super) prompt: String,
     /// The turn it began.
     pub(super) turn: Option<String>,
+    /// The prompt that began the session, until another hook has told of it too.
+    pub(super) opening: Option<String>,
     /// What the model thought since the last call.
     pub(super) thought: String,
     /// A person was asked and said yes.
@@ -69,8 +77,19 @@ pub(super) struct Open {
     pub(super) files: BTreeMap<PathBuf, Content>,
     /// The work tree as it was, for a call that may touch anything.
     pub(super) tree: Option<Tree>,
+    /// Its arguments can be carried out on the files as they were; `None` where that can't be said.
+    pub(super) fits: Option<bool>,
+    /// What another hook says of the same call.
+    pub(super) echo: Option<String>,
     /// What the small files of the repository at hand said.
     pub(super) git: Option<GitState>,
+}
+
+impl Open {
+    /// Says whether all files it names are as they were.
+    pub(super) fn is_as_it_was(&self) -> bool {
+        self.files.iter().all(|(path, content)| Content::read(path) == *content)
+    }
 }
 
 /// The part of an open call that is not bytes of files; those follow in this order.
@@ -83,6 +102,10 @@ struct OpenHead {
     input: Value,
     files: Vec<(PathBuf, Kind)>,
     tree: Option<TreeHead>,
+    #[serde(default)]
+    fits: Option<bool>,
+    #[serde(default)]
+    echo: Option<String>,
     #[serde(default)]
     git: Option<GitState>,
 }
@@ -113,6 +136,10 @@ pub(super) enum Mark {
     DoneNameless,
     /// One such was found in the session file.
     Matched,
+    /// One such, without an id of its own, began.
+    Begun,
+    /// It is in the trail, and another hook will say the same of it.
+    Echoed,
 }
 
 impl Mark {
@@ -121,6 +148,8 @@ impl Mark {
             Mark::Done => 'd',
             Mark::DoneNameless => 'n',
             Mark::Matched => 'm',
+            Mark::Begun => 'b',
+            Mark::Echoed => 'e',
         }
     }
 }
@@ -183,8 +212,9 @@ impl<'a> Store<'a> {
                 })
                 .collect(),
         });
-        let (at, mode, id, tool, input, git) = (open.at, open.mode, open.id, open.tool, open.input, open.git);
-        let head = serde_json::to_vec(&OpenHead { at, mode, id, tool, input, files, tree: tree_head, git })?;
+        let (at, mode, id, tool, input) = (open.at, open.mode, open.id, open.tool, open.input);
+        let (tree, fits, echo, git) = (tree_head, open.fits, open.echo, open.git);
+        let head = serde_json::to_vec(&OpenHead { at, mode, id, tool, input, files, tree, fits, echo, git })?;
         let mut plain = (head.len() as u64).to_be_bytes().to_vec();
         plain.extend_from_slice(&head);
         plain.extend(bodies.into_iter().flatten());
@@ -223,8 +253,8 @@ impl<'a> Store<'a> {
             }
             tree = Some(Tree { root: head.root, cut: head.cut, files });
         }
-        let OpenHead { at, mode, id, tool, input, git, .. } = head;
-        Some(Open { at, mode, id, tool, input, files, tree, git })
+        let OpenHead { at, mode, id, tool, input, fits, echo, git, .. } = head;
+        Some(Open { at, mode, id, tool, input, files, tree, fits, echo, git })
     }
 
     /// Returns the names of all calls that are under way.
@@ -232,6 +262,26 @@ impl<'a> Store<'a> {
         let Ok(entries) = std::fs::read_dir(&self.dir) else { return Vec::new() };
         let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
         names.filter_map(|name| name.strip_suffix(".open").map(str::to_owned)).collect()
+    }
+
+    /// Returns other sessions that are at work on this device.
+    pub(super) fn neighbours(&self) -> Vec<Store<'a>> {
+        let at_work = |path: &Path| {
+            let modified = path.metadata().and_then(|metadata| metadata.modified()).ok();
+            modified.and_then(|time| SystemTime::now().duration_since(time).ok()).is_some_and(|age| age < AT_WORK)
+        };
+        let entries = self.dir.parent().and_then(|all| std::fs::read_dir(all).ok()).into_iter().flatten().flatten();
+        let others = entries.map(|entry| entry.path()).filter(|path| *path != self.dir && at_work(path));
+        others.take(NEIGHBOURS_MAX).map(|dir| Store { dir, device: self.device }).collect()
+    }
+
+    /// Returns the calls of another session that are under way, but for very large ones.
+    pub(super) fn calls_under_way(&self) -> Vec<Open> {
+        let small = |key: &String| {
+            let metadata = self.dir.join(format!("{key}.open")).metadata();
+            metadata.is_ok_and(|metadata| metadata.len() <= NEIGHBOUR_BYTES_MAX)
+        };
+        self.all_open().into_iter().filter(small).filter_map(|key| self.open(&key)).collect()
     }
 
     /// Lets go of a call that is no longer under way.
@@ -271,6 +321,19 @@ impl<'a> Store<'a> {
         marks
     }
 
+    /// Says whether these words were said before, and notes that they were now.
+    pub(super) fn was_heard(&self, words: &[u8]) -> bool {
+        let name = hex(&keyed(self.device.digest_key(), words)[..16]);
+        let heard = std::fs::read_to_string(self.dir.join("heard")).unwrap_or_default();
+        if heard.lines().any(|line| line == name) {
+            return true;
+        }
+        if let Err(error) = self.append("heard", &format!("{name}\n")) {
+            tracing::warn!(%error, "what was heard could not be noted");
+        }
+        false
+    }
+
     /// Notes that a call of this session left a file as it is now.
     pub(super) fn note_edit(&self, at: Timestamp, path: &Path, blob: Option<&str>) -> std::io::Result<()> {
         let path = digest(self.device, &["path", &path.to_string_lossy()]);
@@ -279,15 +342,21 @@ impl<'a> Store<'a> {
 
     /// Tells whether a call of this session left a file as it is now, after a time.
     pub(super) fn was_left_so(&self, since: Timestamp, path: &Path, blob: Option<&str>) -> bool {
+        self.edits_since(since, path).iter().any(|left| left.as_deref() == blob)
+    }
+
+    /// Returns what calls of this session left of a file after a time, the oldest first.
+    pub(super) fn edits_since(&self, since: Timestamp, path: &Path) -> Vec<Option<String>> {
         let path = digest(self.device, &["path", &path.to_string_lossy()]);
         let text = std::fs::read_to_string(self.dir.join("edits")).unwrap_or_default();
-        text.lines().rev().any(|line| {
+        let of_line = |line: &str| {
             let mut fields = line.split(' ');
-            let at = fields.next().and_then(|at| at.parse::<i64>().ok());
-            at.is_some_and(|at| at >= since.as_millis())
-                && fields.next() == Some(path.as_str())
-                && fields.next() == Some(blob.unwrap_or("-"))
-        })
+            let at = fields.next()?.parse::<i64>().ok()?;
+            let is_it = at >= since.as_millis() && fields.next()? == path;
+            let blob = fields.next()?;
+            is_it.then(|| (blob != "-").then(|| blob.to_owned()))
+        };
+        text.lines().filter_map(of_line).collect()
     }
 
     /// Removes sessions that nobody touched for a month.
@@ -381,6 +450,8 @@ mod tests {
         let make = || Open {
             at: Timestamp::from_millis(5),
             mode: Some("default".to_owned()),
+            fits: Some(true),
+            echo: None,
             id: Some("call".to_owned()),
             tool: "Bash".to_owned(),
             input: serde_json::json!({"command": "visible?"}),

@@ -2,12 +2,11 @@
 //! afterwards we can say what it changed.
 //!
 //! In a repository git lists the files (what it ignores is not looked at) and has the text of every clean
-//! one; of the others we keep it. Elsewhere the directory is walked. Both are bounded; what was cut short
-//! says so.
+//! one; of the others we keep it. Elsewhere the directory is walked. Both are bounded in size, and git in
+//! time by what is left of the call; what was cut short says so.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::text::Content;
 use crate::bounded::{Deadline, GIT_INPUT_MAX, git};
@@ -24,11 +23,6 @@ const KEPT_FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// An index up to this size lists some ten thousand files; git does that in a few milliseconds.
 const SMALL_INDEX_BYTES: u64 = 1 << 20;
-/// How long git may take with a small index: only a machine that is busy elsewhere needs it.
-const SMALL_TIME: Duration = Duration::from_millis(400);
-/// How long with any other: then the agent has waited long enough.
-const LARGE_TIME: Duration = Duration::from_millis(60);
-
 /// The files of a work tree at one moment.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Tree {
@@ -52,19 +46,13 @@ pub(super) struct Seen {
 }
 
 impl Tree {
-    /// Returns how long git may take here. Its work is bounded by size; the clock is for what we misjudge.
-    pub(super) fn patience(root: &Path) -> Deadline {
-        let size = std::fs::metadata(root.join(".git/index")).map_or(0, |metadata| metadata.len());
-        Deadline::after(if size <= SMALL_INDEX_BYTES { SMALL_TIME } else { LARGE_TIME })
-    }
-
     /// Tells how a work tree stands to its HEAD. `None` where that would take longer than an agent should wait.
-    pub(super) fn standing(root: &Path) -> Option<Standing> {
+    pub(super) fn standing(root: &Path, deadline: Deadline) -> Option<Standing> {
         let size = std::fs::metadata(root.join(".git/index")).map_or(0, |metadata| metadata.len());
         if size > SMALL_INDEX_BYTES {
             return None;
         }
-        Standing::of(root, Untracked::Grouped, Tree::patience(root))
+        Standing::of(root, Untracked::Grouped, deadline)
     }
 
     /// Looks at a work tree. With `keep`, texts that git does not have are read too.
@@ -254,6 +242,8 @@ fn stat(path: &Path) -> Option<[i64; 4]> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn late() -> Deadline {

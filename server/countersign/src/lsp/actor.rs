@@ -211,6 +211,7 @@ impl Actor {
             Event::Acts(acts) => self.acts(acts),
             Event::Offers(offers) => self.offers(offers),
             Event::Known(answer) => self.session(session::Event::Known(*answer)),
+            Event::LookedUp(uri, question) => self.session(session::Event::LookedUp { uri, question }),
             Event::Committed(uri, text) => self.session(session::Event::Committed { uri, text }),
             Event::Findings(findings) => self.findings(*findings),
             Event::Tick => self.tick(),

@@ -108,6 +108,8 @@ struct Open {
     blobs: [String; 2],
     since: Instant,
     is_answered: bool,
+    /// Whether it was told that somebody looked.
+    is_looked_up: bool,
     /// Whether this very text is on record.
     is_exact: bool,
     /// Whether the disk held the same text, once that was looked at.
@@ -140,6 +142,7 @@ impl Thread {
                         asked,
                         since: Instant::now(),
                         is_answered: false,
+                        is_looked_up: false,
                         is_exact: false,
                         is_outside: None,
                     };
@@ -147,7 +150,8 @@ impl Thread {
                     if self.open.iter().filter(|other| same(other)).count() == OPEN_MAX
                         && let Some(oldest) = self.open.iter().position(same)
                     {
-                        self.open.remove(oldest);
+                        let oldest = self.open.remove(oldest);
+                        self.mailbox.push_always(Event::LookedUp(oldest.asked.uri, oldest.asked.question));
                     }
                     self.open.push(open);
                     self.look(true);
@@ -204,6 +208,11 @@ impl Thread {
                 self.answer(open, found);
                 open.is_answered = true;
             }
+        }
+        let is_looked_up = if is_change { open.is_outside.is_some() } else { open.is_answered };
+        if is_looked_up && !open.is_looked_up {
+            open.is_looked_up = true;
+            self.mailbox.push_always(Event::LookedUp(open.asked.uri.clone(), open.asked.question));
         }
         // What is on record itself can't be found better, once it is known whether it was a reload.
         let is_settled = open.is_exact && (!is_change || open.is_outside.is_some());

@@ -77,6 +77,8 @@ pub(crate) struct Attribution {
     pub(crate) version: Option<i64>,
     /// False when a change was lost: then `spans` is empty until the next full text.
     pub(crate) synchronised: bool,
+    /// True while it is looked up whose a text is that was not seen entering.
+    pub(crate) pending: bool,
     /// Every byte of the text (or of the range), in order, neighbours of one origin merged.
     pub(crate) spans: Vec<Span>,
     /// Every line of the text (or that the range touches), in order.

@@ -16,7 +16,7 @@ use countersign_event::payload::tool::{self, Decision, Discovered, Outcome, Tree
 use countersign_event::payload::{Circumstances, ContextItem, Payload, edit, prompt};
 use countersign_event::{Timestamp, digest, identity};
 use countersign_provenance::hunks::hunks;
-use countersign_spool::{Kind, Reader, Snapshot};
+use countersign_spool::{GitState, Kind, Reader, Snapshot};
 use serde_json::Value;
 use tower_lsp::ls_types::Uri;
 
@@ -49,7 +49,18 @@ pub(super) struct Agent {
 struct Look {
     began: Timestamp,
     files: HashMap<PathBuf, File>,
+    /// What git's small files said then, by the root of the work tree.
+    git: HashMap<PathBuf, GitState>,
 }
+
+impl Look {
+    fn new(began: Timestamp) -> Look {
+        Look { began, files: HashMap::new(), git: HashMap::new() }
+    }
+}
+
+/// When a call began, and what git said then.
+type Began<'a> = (Timestamp, &'a HashMap<PathBuf, GitState>);
 
 /// Who tells: the agent's path without call and session, and our own session.
 pub(super) struct Teller {
@@ -163,12 +174,18 @@ impl Agent {
         for file in files {
             let known = self.calls.get(&call).is_some_and(|look| look.files.contains_key(&file));
             let seen = if known { None } else { self.before(&file, at) };
-            let look = self.calls.entry(call).or_insert_with(|| Look { began: at, files: HashMap::new() });
+            let look = self.calls.entry(call).or_insert_with(|| Look::new(at));
             if let Some(seen) = seen {
                 look.files.insert(file, seen);
             }
         }
-        self.calls.entry(call).or_insert_with(|| Look { began: at, files: HashMap::new() });
+        let root = git::root_of(&self.in_directory(directory, "."));
+        let look = self.calls.entry(call).or_insert_with(|| Look::new(at));
+        if let Some(root) = root
+            && let Some(layout) = git::state::Layout::of_root(&root)
+        {
+            look.git.entry(layout.worktree.clone()).or_insert_with(|| layout.state());
+        }
     }
 
     /// Returns a file as it was at `at`: as it is, unless it was written since; then as it was when
@@ -188,7 +205,8 @@ impl Agent {
     }
 
     fn called(&mut self, at: Timestamp, called: Called, teller: &Teller) -> Option<&'static str> {
-        let look = self.calls.remove(&called.call).unwrap_or(Look { began: at, files: HashMap::new() });
+        let mut look = self.calls.remove(&called.call).unwrap_or_else(|| Look::new(at));
+        let (began, git) = (look.began, std::mem::take(&mut look.git));
         let (edits, trouble) = match called.ending {
             Ending::Rejected | Ending::Denied => (Vec::new(), None),
             _ => self.edits(at, &called, look),
@@ -202,7 +220,7 @@ impl Agent {
             Ending::Unknown => Outcome::Unknown,
         };
         for edit in edits {
-            self.edited(at, &called, edit, teller);
+            self.edited(at, &called, edit, teller, (began, &git));
         }
         self.tell_call(at, called, outcome, teller);
         trouble
@@ -290,7 +308,7 @@ impl Agent {
         is_cut.then_some("too_many_files")
     }
 
-    fn edited(&mut self, at: Timestamp, called: &Called, edit: Edit, teller: &Teller) {
+    fn edited(&mut self, at: Timestamp, called: &Called, edit: Edit, teller: &Teller, began: Began<'_>) {
         let path = teller.path(called.session.as_deref(), called.id.as_deref(), called.client.as_ref());
         let client = path.tool.clone().unwrap_or_default();
         let session = path.session.clone().unwrap_or_default();
@@ -313,7 +331,7 @@ impl Agent {
             None => Fact::absent(Absent::NotOnWire),
         };
         let place = Place { uri: uri_of(&edit.file), ..Place::default() };
-        self.observe(at, &edit, &id, called, &session);
+        self.observe(at, &edit, &id, called, &session, began);
         let mut texts = Vec::new();
         let mut content = Contents::default();
         for (slot, side) in [(ContentName::Before, &edit.before), (ContentName::After, &edit.after)] {
@@ -352,7 +370,15 @@ impl Agent {
     }
 
     /// Keeps what was seen of a file before and after an edit.
-    fn observe(&self, at: Timestamp, edit: &Edit, contribution: &str, called: &Called, session: &str) {
+    fn observe(
+        &self,
+        at: Timestamp,
+        edit: &Edit,
+        contribution: &str,
+        called: &Called,
+        session: &str,
+        began: Began<'_>,
+    ) {
         let Some(after) = &edit.after else { return };
         let call = called.id.as_ref().map_or_else(|| called.call.to_string(), Clone::clone);
         let look = |kind, file: &File| {
@@ -363,7 +389,12 @@ impl Agent {
                 File::Other(_) => return None,
             };
             let path = edit.file.to_string_lossy().into_owned();
-            let mut it = git::state::placed(Snapshot::of(path, kind, bytes, at), &edit.file);
+            let time = if kind == Kind::Before { began.0 } else { at };
+            let mut it = git::state::placed(Snapshot::of(path, kind, bytes, time), &edit.file);
+            let then = it.repository.as_ref().and_then(|place| began.1.get(Path::new(&place.worktree)));
+            if let (Some(then), Some(end)) = (then, it.git.take_if(|end| Some(&*end) != then)) {
+                it.git = Some(GitState { until: (kind == Kind::Ai).then(|| Box::new(end)), ..then.clone() });
+            }
             it.call = Some(format!("{session} {call}"));
             it.session = Some(session.to_owned());
             it.contribution = (kind == Kind::Ai).then(|| contribution.to_owned());

@@ -18,13 +18,13 @@ impl Attribution {
         let seen = Seen::of(before, after, edit);
         let (gone, come) = (seen.gone.clone(), seen.come.clone());
         let old = self.cut(gone);
-        let kept = seen.kept_signs();
         self.origins.edit(edit, origin);
         self.writers.edit(edit, origin);
-        for (to, from) in &kept {
-            let to = come.start + to.start..come.start + to.end;
-            self.origins.set(to.clone(), old.origins.at(*from).unwrap_or(origin));
-            self.writers.set(to, old.writers.at(*from).unwrap_or(origin));
+        for (now, then) in [(&mut self.origins, &old.origins), (&mut self.writers, &old.writers)] {
+            for run in seen.kept.chunk_by(|a, b| then.at(a.1) == then.at(b.1)) {
+                let whole = come.start + run[0].0.start..come.start + run[run.len() - 1].0.end;
+                now.set(whole, then.at(run[0].1).unwrap_or(origin));
+            }
         }
         let lines: Vec<(Range<usize>, Origin)> =
             seen.lines(after).map(|line| (line.clone(), seen.writer(after, line, self, origin))).collect();
@@ -80,10 +80,8 @@ impl Attribution {
 struct Seen {
     /// What went, in the text before.
     gone: Range<usize>,
-    gone_text: String,
     /// What came, in the text after.
     come: Range<usize>,
-    come_text: String,
     /// The touched lines, in the text after.
     lines: Range<usize>,
     /// The line that the edit begins in, and the one that it ends in, lost more than blanks.
@@ -91,6 +89,10 @@ struct Seen {
     lost_after: bool,
     /// What came is a comma or semicolon where the first line ends.
     adds_comma: bool,
+    /// The same signs went and came, if any.
+    blanks_only: bool,
+    /// Then each sign that came, and where it was in what went.
+    kept: Vec<(Range<usize>, usize)>,
 }
 
 impl Seen {
@@ -107,6 +109,7 @@ impl Seen {
 
         let (first, last) = ends(&gone_text);
         let one_line = !has_line_end(&gone_text);
+        let kept = same_signs(&gone_text, &come_text);
         let was_comma = is_comma(first) && !before_is_blank && (!one_line || after_is_blank);
         Seen {
             lost_before: !is_blank(first) && !was_comma,
@@ -114,25 +117,12 @@ impl Seen {
             adds_comma: is_comma(ends(&come_text).0)
                 && !before_is_blank
                 && (has_line_end(&come_text) || after_is_blank),
+            blanks_only: kept.is_some(),
+            kept: kept.unwrap_or_default(),
             gone,
-            gone_text,
             come,
-            come_text,
             lines,
         }
-    }
-
-    /// Where only blanks differ, pairs each sign that came with the place it came from.
-    fn kept_signs(&self) -> Vec<(Range<usize>, usize)> {
-        let signs = |text: &'_ str| -> Vec<(usize, char)> {
-            text.char_indices().filter(|(_, char)| !char.is_whitespace()).collect()
-        };
-        let (old, new) = (signs(&self.gone_text), signs(&self.come_text));
-        let is_same = old.len() == new.len() && old.iter().zip(&new).all(|((_, a), (_, b))| a == b);
-        if !is_same {
-            return Vec::new();
-        }
-        old.iter().zip(&new).map(|((from, _), (to, char))| (*to..to + char.len_utf8(), *from)).collect()
     }
 
     /// The touched lines of the text after.
@@ -149,7 +139,7 @@ impl Seen {
         let behind = line.start.max(self.come.end).min(line.end)..line.end;
         let has = |part: &Range<usize>| part.start < part.end && !after.is_blank(part.clone());
         let (has_before, has_behind) = (has(&before), has(&behind));
-        let blanks_only = self.blanks_only();
+        let blanks_only = self.blanks_only;
         if !(has_before || has_behind || blanks_only && has(&came)) {
             // Nothing of a line that was there, or a blank one.
             let was_blank = !has(&came) && !behind.is_empty() && blanks_only && self.stays_blank(after);
@@ -172,15 +162,24 @@ impl Seen {
         most(&content, 0, &count).unwrap_or_else(|| origin.clone())
     }
 
-    fn blanks_only(&self) -> bool {
-        let signs = |text: &'_ str| text.chars().filter(|char| !char.is_whitespace()).collect::<String>();
-        signs(&self.gone_text) == signs(&self.come_text)
-    }
-
     /// Says whether the line that the edit begins in has no sign before it.
     fn stays_blank(&self, after: &Text) -> bool {
         after.is_blank(self.lines.start..self.come.start)
     }
+}
+
+/// Pairs each sign of what came with the place of the same sign in what went, if only blanks differ.
+fn same_signs(gone: &str, come: &str) -> Option<Vec<(Range<usize>, usize)>> {
+    fn signs(text: &str) -> impl Iterator<Item = (usize, char)> {
+        text.char_indices().filter(|(_, char)| !char.is_whitespace())
+    }
+    let mut old = signs(gone);
+    let mut kept = Vec::new();
+    for (to, char) in signs(come) {
+        let (from, _) = old.next().filter(|(_, there)| *there == char)?;
+        kept.push((to..to + char.len_utf8(), from));
+    }
+    old.next().is_none().then_some(kept)
 }
 
 fn line_start(text: &Text, byte: usize) -> usize {

@@ -164,6 +164,11 @@ pub(super) fn align(old: &Lines<'_>, new: &Lines<'_>, hints: Option<&[Region]>) 
     found
 }
 
+/// Pairs each line with itself.
+pub(super) fn same(lines: usize) -> Vec<Pair> {
+    (0..lines).map(|line| Pair { old: line, new: line, moved: false }).collect()
+}
+
 /// Finds blocks of another text among the lines that are still open, wherever they stand.
 pub(super) fn scattered(old: &Lines<'_>, new: &Lines<'_>, open: &[bool]) -> Vec<Pair> {
     let mut found = moved(old, new, vec![true; old.len()], open.to_vec(), true);

@@ -4,7 +4,7 @@
 //! with none gone, was only wrapped or joined and keeps its writer; one that kept enough of them keeps
 //! the writers of those; the rest is new.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
 use super::Source;
@@ -21,6 +21,16 @@ const MIN_SHARED: f64 = 0.4;
 /// at most this many. Beyond, only long rows of tokens are found.
 const MAX_CELLS: usize = 2_000_000;
 const MAX_CELLS_OF_TEXT: usize = 100_000_000;
+
+/// Lines that moved are looked for this far beside those they moved with.
+const MAX_BESIDE: usize = 200;
+
+/// A line that moved and changed in one step keeps this share of both its forms, and so many signs.
+const MIN_SHARED_ELSEWHERE: f64 = 0.6;
+const MIN_SIGNS_ELSEWHERE: u32 = 16;
+
+/// A word that stands in more lines says nothing about where a line came from.
+const MAX_LINES_OF_WORD: usize = 16;
 
 /// A gap of more bytes is new as a whole.
 const MAX_BYTES: usize = 512 * 1024;
@@ -43,14 +53,15 @@ pub(super) fn take(source: &Source<'_>, pairs: &[Pair], target: &mut Target<'_>)
     for run in pairs.windows(2) {
         let (before, after) = (run[0], run[1]);
         if after.new > before.new + 1 && (before.moved || after.moved) {
-            let behind = (before.old + 1..source.old.len()).take_while(|line| old_free[*line]);
-            let ahead = (0..after.old).rev().take_while(|line| old_free[*line]);
+            let behind = (before.old + 1..source.old.len()).take(MAX_BESIDE).take_while(|line| old_free[*line]);
+            let ahead = (0..after.old).rev().take(MAX_BESIDE).take_while(|line| old_free[*line]);
             let mut gone: Vec<usize> = behind.chain(ahead).collect();
             gone.sort_unstable();
             gone.dedup();
             search.gap(&gone, before.new + 1..after.new, &mut old_free, target);
         }
     }
+    search.elsewhere(&mut old_free, target);
 }
 
 struct Search<'a, 's> {
@@ -97,6 +108,53 @@ impl Search<'_, '_> {
         }
         for token in matched.iter().flatten().map(|at| &old[*at]) {
             old_free[token.line] = false;
+        }
+    }
+
+    /// Looks for lines that moved and changed in one step, by their words.
+    fn elsewhere(&mut self, old_free: &mut [bool], target: &mut Target<'_>) {
+        let open: Vec<usize> = target.open().collect();
+        let source = self.source;
+        let free: Vec<usize> = (0..old_free.len()).filter(|line| old_free[*line]).collect();
+        if open.is_empty() || free.is_empty() {
+            return;
+        }
+        let old: HashMap<usize, HashMap<&str, u32>> =
+            free.iter().map(|&line| (line, signs_of(source.known.text, source.old.range(line)))).collect();
+        let mut lines_of: HashMap<&str, Vec<usize>> = HashMap::new();
+        for &line in &free {
+            for word in old[&line].keys().filter(|word| word.starts_with(is_word)) {
+                let lines = lines_of.entry(word).or_default();
+                if lines.len() <= MAX_LINES_OF_WORD {
+                    lines.push(line);
+                }
+            }
+        }
+        for line in open {
+            let new = signs_of(target.text, target.new.range(line));
+            let signs = |words: &HashMap<&str, u32>| words.values().sum::<u32>();
+            let mut candidates: Vec<usize> = new
+                .keys()
+                .filter_map(|word| lines_of.get(word).filter(|lines| lines.len() <= MAX_LINES_OF_WORD))
+                .flatten()
+                .copied()
+                .filter(|line| old_free[*line])
+                .collect();
+            candidates.sort_unstable();
+            candidates.dedup();
+            let shared = |line: &usize| {
+                new.iter().map(|(word, signs)| old[line].get(word).map_or(0, |there| *there.min(signs))).sum::<u32>()
+            };
+            let best = candidates
+                .into_iter()
+                .map(|line| (shared(&line), line))
+                .max_by_key(|(shared, line)| (*shared, std::cmp::Reverse(*line)));
+            if let Some((shared, place)) = best
+                && shared >= MIN_SIGNS_ELSEWHERE
+                && f64::from(shared) >= MIN_SHARED_ELSEWHERE * f64::from(signs(&new).max(signs(&old[&place])))
+            {
+                self.gap(&[place], line..line + 1, old_free, target);
+            }
         }
     }
 
@@ -157,6 +215,21 @@ fn majority(old: &[Token], matched: &[Option<usize>], attribution: &Attribution)
     signs.into_iter().max_by_key(|(_, signs)| *signs).map(|(origin, _)| origin.clone())
 }
 
+/// Counts the signs of each token of a line.
+fn signs_of(text: &str, range: Range<usize>) -> HashMap<&str, u32> {
+    let content = &text[range];
+    let mut signs: HashMap<&str, u32> = HashMap::new();
+    for token in tokens::split(content) {
+        let token = &content[token];
+        *signs.entry(token).or_default() += token.chars().count() as u32;
+    }
+    signs
+}
+
+fn is_word(char: char) -> bool {
+    char.is_alphanumeric() || char == '_'
+}
+
 fn cut<'a>(range: Range<usize>, text: &'a str, line: usize, keys: &mut Interner<'a>, into: &mut Vec<Token>) {
     let first = into.len();
     for token in tokens::split(&text[range.clone()]) {
@@ -166,7 +239,7 @@ fn cut<'a>(range: Range<usize>, text: &'a str, line: usize, keys: &mut Interner<
             line,
             key: keys.key(content),
             signs: content.chars().count() as u32,
-            is_word: content.starts_with(|c: char| c.is_alphanumeric() || c == '_'),
+            is_word: content.starts_with(is_word),
             ends_line: false,
             range,
         });

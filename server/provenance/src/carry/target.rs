@@ -47,6 +47,8 @@ impl<'a> Target<'a> {
                 let at = to.start + (span.start - from.start);
                 self.pieces.push((at..at + span.len(), origin.clone()));
             }
+        } else if let Some((_, origin)) = origins.within(from.clone()).next().filter(|(span, _)| *span == from) {
+            self.pieces.push((to, origin.clone()));
         } else {
             // Equal signs with other blanks: the blanks go with the sign that follows, those at the
             // line's end with the one before.

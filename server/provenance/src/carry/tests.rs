@@ -1,5 +1,6 @@
 use super::*;
 use crate::spans::{ContributionId, Spans};
+use countersign_event::payload::edit::Hunk;
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
@@ -24,12 +25,21 @@ fn written(marked: &str) -> (String, Attribution) {
 }
 
 /// Shows each line with the writers of its parts.
-fn shown(text: &str, spans: &Spans) -> String {
+fn shown(text: &str, attribution: &Attribution) -> String {
     let mut shown = String::new();
     for line in crate::text::lines_of(text) {
-        let parts: Vec<String> =
-            spans.within(line.clone()).map(|(span, origin)| format!("{origin} {:?}", &text[span])).collect();
+        let parts: Vec<String> = attribution
+            .origins
+            .within(line.clone())
+            .map(|(span, origin)| format!("{origin} {:?}", &text[span]))
+            .collect();
         shown.push_str(&parts.join(" + "));
+        let writers: Vec<String> =
+            attribution.writers.within(line.clone()).map(|(_, writer)| writer.to_string()).collect();
+        let written = writers.join(", ");
+        if parts.len() > 1 || attribution.origins.at(line.start).map(Origin::to_string).as_ref() != Some(&written) {
+            shown.push_str(&format!(", last {written}"));
+        }
         shown.push('\n');
     }
     shown
@@ -42,7 +52,14 @@ fn check(known: &[&str], text: &str, expect: Expect) {
         known.iter().enumerate().map(|(at, (text, attribution))| Known { text, attribution, tier: tier(at) }).collect();
     let carried = carry(&known, text, &Origin::Unknown, None);
     assert!(carried.covers(text.len()));
-    expect.assert_eq(&shown(text, &carried.origins));
+    expect.assert_eq(&shown(text, &carried));
+}
+
+/// Carries one text to another that an AI made of it.
+fn after_ai(before: &str, text: &str, hunks: Option<&[Hunk]>, expect: Expect) {
+    let (known, attribution) = written(before);
+    let known = [Known { text: &known, attribution: &attribution, tier: Tier::Strong }];
+    expect.assert_eq(&shown(text, &carry(&known, text, &origin('z'), hunks)));
 }
 
 const BEFORE: &str = "
@@ -117,12 +134,12 @@ def save(path, data):
 ",
         expect![[r#"
             human "def load(path):\n"
-            ai a "    with open(path" + unknown ", encoding='utf-8'" + ai a ") as handle:\n"
-            ai a "        return" + unknown " yaml.safe_load" + ai a "(handle)\n"
+            ai a "    with open(path" + unknown ", encoding='utf-8'" + ai a ") as handle:\n", last unknown
+            ai a "        return" + unknown " yaml.safe_load" + ai a "(handle)\n", last unknown
             human "\n"
             human "def save(path, data):\n"
             ai b "    with open(path, 'w') as handle:\n"
-            ai b "        json.dump(data, handle" + unknown ", indent=2" + ai b ")\n"
+            ai b "        json.dump(data, handle" + unknown ", indent=2" + ai b ")\n", last unknown
         "#]],
     );
 }
@@ -173,12 +190,12 @@ def load(path):
 ",
         expect![[r#"
             human "def save(path, data):\n"
-            ai b "    with open(path, 'w'" + unknown ", newline=''" + ai b ") as handle:\n"
+            ai b "    with open(path, 'w'" + unknown ", newline=''" + ai b ") as handle:\n", last unknown
             ai b "        json.dump(data, handle)\n"
             unknown "\n"
             human "def load(path):\n"
             ai a "    with open(path) as handle:\n"
-            unknown "        return json.load(handle, strict)\n"
+            ai a "        return json.load(handle" + unknown ", strict" + ai a ")\n", last unknown
         "#]],
     );
 }
@@ -216,6 +233,298 @@ fn a_known_text_with_foreign_spans_is_passed_over() {
     let foreign = Attribution::new(3, Origin::TYPED);
     let known = [Known { text: "abcd", attribution: &foreign, tier: Tier::Strong }];
     assert_eq!(carry(&known, "abcd", &Origin::Unknown, None), Attribution::new(4, Origin::Unknown));
+}
+
+#[test]
+fn what_nothing_explains_is_the_actors() {
+    after_ai(
+        "h|fn one() {}\n",
+        "fn one() {}\nfn two() { three(4) }\n",
+        None,
+        expect![[r#"
+        human "fn one() {}\n"
+        ai z "fn two() { three(4) }\n"
+    "#]],
+    );
+}
+
+#[test]
+fn human_text_that_equals_discarded_ai_text_stays_human() {
+    check(
+        &["h|let total = price * count;\n", "a|let total = price * count;\na|print(total)\n"],
+        "let total = price * count;\nprint(total)\n",
+        expect![[r#"
+            human "let total = price * count;\n"
+            ai a "print(total)\n"
+        "#]],
+    );
+}
+
+#[test]
+fn taking_out_a_word_makes_the_actor_its_last_writer() {
+    after_ai(
+        "h|call(alpha, beta, gamma)\nh|other(delta)\n",
+        "call(alpha, gamma)\nother(delta)\n",
+        None,
+        expect![[r#"
+        human "call(alpha, gamma)\n", last ai z
+        human "other(delta)\n"
+    "#]],
+    );
+}
+
+#[test]
+fn a_line_of_which_too_little_stayed_is_new() {
+    after_ai(
+        "h|let total = price * count;\n",
+        "if total.is_empty() { return None; }\n",
+        None,
+        expect![[r#"
+        ai z "if total.is_empty() { return None; }\n"
+    "#]],
+    );
+}
+
+#[test]
+fn signs_alone_are_no_trace_of_a_line() {
+    after_ai(
+        "h|foo(a, b);\n",
+        "bar(c, d);\n",
+        None,
+        expect![[r#"
+        ai z "bar(c, d);\n"
+    "#]],
+    );
+}
+
+#[test]
+fn a_formatter_like_black_changes_nobodys_lines() {
+    check(
+        &["a|result = compute_total(first_argument, second_argument, third_argument)\nh|x = {'key': 1}\n"],
+        "result = compute_total(\n    first_argument,\n    second_argument,\n    third_argument,\n)\nx = {'key': 1}\n",
+        expect![[r#"
+            ai a "result = compute_total(\n"
+            ai a "    first_argument,\n"
+            ai a "    second_argument,\n"
+            ai a "    third_argument,\n"
+            ai a ")\n"
+            human "x = {'key': 1}\n"
+        "#]],
+    );
+}
+
+#[test]
+fn a_formatter_like_prettier_adds_a_semicolon_and_changes_nobodys_lines() {
+    check(
+        &["a|const value = items.filter((item) => item.active).map((item) => item.name)\nh|run(value)\n"],
+        "const value = items\n  .filter((item) => item.active)\n  .map((item) => item.name);\nrun(value);\n",
+        expect![[r#"
+            ai a "const value = items\n"
+            ai a "  .filter((item) => item.active)\n"
+            ai a "  .map((item) => item.name);\n"
+            human "run(value);\n"
+        "#]],
+    );
+}
+
+#[test]
+fn a_formatter_like_rustfmt_joins_lines_by_whoever_wrote_most() {
+    check(
+        &["a|    let value = builder\na|        .with_name(name)\nh|        .build();\nh|    drop(value);\n"],
+        "    let value = builder.with_name(name).build();\n    drop(value);\n",
+        expect![[r#"
+            ai a "    let value = builder.with_name(name)" + human ".build();\n", last ai a
+            human "    drop(value);\n"
+        "#]],
+    );
+}
+
+#[test]
+fn tabs_for_blanks_line_ends_and_a_missing_last_one_change_nothing() {
+    check(
+        &["a|if ready {\nh|    start(now);\na|}\n"],
+        "if ready {\r\n\tstart( now );\r\n}",
+        expect![[r#"
+        ai a "if ready {\r\n"
+        human "\tstart( now );\r\n"
+        ai a "}"
+    "#]],
+    );
+}
+
+#[test]
+fn a_line_that_moved_and_changed_in_one_step_keeps_what_stayed() {
+    after_ai(
+        "h|let first = load_settings(path, default_value);\na|open();\na|close();\n",
+        "open();\nclose();\nlet first = load_settings(path, other_value);\n",
+        None,
+        expect![[r#"
+            ai a "open();\n"
+            ai a "close();\n"
+            human "let first = load_settings(path," + ai z " other_value" + human ");\n", last ai z
+        "#]],
+    );
+}
+
+#[test]
+fn unicode_words_are_words() {
+    after_ai(
+        "h|größe = länge * 名前  # 😀\nh|x\n",
+        "größe = länge * 名前 + é  # 😀\nx\n",
+        None,
+        expect![[r#"
+        human "größe = länge * 名前" + ai z " + é" + human "  # 😀\n", last ai z
+        human "x\n"
+    "#]],
+    );
+}
+
+#[test]
+fn a_tools_hunks_decide_which_of_two_equal_lines_is_new() {
+    let before = "h|    }\nh|    }\n";
+    let text = "    }\n    }\n    }\n";
+    let hunk = |new_start| Hunk { old_start: new_start - 1, old_lines: 0, new_start, new_lines: 1 };
+    after_ai(
+        before,
+        text,
+        Some(&[hunk(1)]),
+        expect![[r#"
+        ai z "    }\n"
+        human "    }\n"
+        human "    }\n"
+    "#]],
+    );
+    after_ai(
+        before,
+        text,
+        Some(&[hunk(2)]),
+        expect![[r#"
+        human "    }\n"
+        ai z "    }\n"
+        human "    }\n"
+    "#]],
+    );
+    after_ai(
+        before,
+        text,
+        None,
+        expect![[r#"
+        human "    }\n"
+        human "    }\n"
+        ai z "    }\n"
+    "#]],
+    );
+}
+
+#[test]
+fn hunks_that_do_not_fit_the_texts_are_not_believed() {
+    let text = "one(1);\nthree(3);\n";
+    for hunk in [
+        Hunk { old_start: 1, old_lines: 1, new_start: 1, new_lines: 1 },
+        Hunk { old_start: 9, old_lines: 9, new_start: 9, new_lines: 9 },
+        Hunk { old_start: 0, old_lines: 3, new_start: 0, new_lines: 1 },
+        Hunk { old_start: u32::MAX, old_lines: u32::MAX, new_start: 1, new_lines: 0 },
+    ] {
+        after_ai(
+            "h|one(1);\nh|two(2);\n",
+            text,
+            Some(&[hunk]),
+            expect![[r#"
+            human "one(1);\n"
+            ai z "three(3);\n"
+        "#]],
+        );
+    }
+}
+
+#[test]
+fn a_stored_text_gives_back_what_was_deleted() {
+    let strong = written("h|start();\n");
+    let stored = written("a|start();\na|let unique_word = 1;\na|}\n");
+    let text = "start();\nlet unique_word = 1;\n}\n";
+    let known = [
+        Known { text: &strong.0, attribution: &strong.1, tier: Tier::Strong },
+        Known {
+            text: &format!("{}more\n", stored.0),
+            attribution: &Attribution::new(stored.0.len() + 5, origin('a')),
+            tier: Tier::Stored,
+        },
+    ];
+    expect![[r#"
+        human "start();\n"
+        ai a "let unique_word = 1;\n"
+        ai a "}\n"
+    "#]]
+    .assert_eq(&shown(text, &carry(&known, text, &Origin::Unknown, None)));
+}
+
+#[test]
+fn what_vanished_elsewhere_is_found_only_where_it_is_more_than_a_short_line() {
+    let strong = written("h|keep_this_line();\n");
+    let vanished = written("a|return Err(message);\na|}\na|done\n");
+    let text = "keep_this_line();\n}\nreturn Err(message);\ndone\n";
+    let known = [
+        Known { text: &strong.0, attribution: &strong.1, tier: Tier::Strong },
+        Known { text: &vanished.0, attribution: &vanished.1, tier: Tier::Weak },
+    ];
+    expect![[r#"
+        human "keep_this_line();\n"
+        ai z "}\n"
+        ai a "return Err(message);\n"
+        ai z "done\n"
+    "#]]
+    .assert_eq(&shown(text, &carry(&known, text, &origin('z'), None)));
+}
+
+#[test]
+fn a_merge_takes_each_line_from_the_side_that_has_it() {
+    let (ours, theirs) =
+        (written("h|one(1);\na|two(2, ours);\nh|three(3);\n"), written("h|one(1);\nh|two(2);\nb|three(3, theirs);\n"));
+    let text = "one(1);\ntwo(2, ours);\nthree(3, theirs);\n";
+    let known = [&ours, &theirs].map(|(text, attribution)| Known { text, attribution, tier: Tier::Strong });
+    expect![[r#"
+        human "one(1);\n"
+        ai a "two(2, ours);\n"
+        ai b "three(3, theirs);\n"
+    "#]]
+    .assert_eq(&shown(text, &carry(&known, text, &Origin::Unknown, None)));
+}
+
+/// Lines of few kinds in no order: nothing is unique, so nothing is an anchor.
+fn noise(lines: usize, seed: u64) -> String {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ["}\n", "x;\n", "\n", "else {\n"][(state >> 60) as usize % 4]
+    };
+    (0..lines).map(|_| next()).collect()
+}
+
+#[test]
+fn a_hundred_thousand_lines_are_carried_line_by_line() {
+    let before: String = (0..100_000).map(|i| format!("statement_{i}(value_{}, {i});\n", i % 97)).collect();
+    let attribution = Attribution::new(before.len(), Origin::TYPED);
+    let after = before.replace("7(value_", "7 ( value_").replace("statement_50000(", "changed_50000(");
+    let known = [Known { text: &before, attribution: &attribution, tier: Tier::Strong }];
+    let carried = carry(&known, &after, &origin('z'), None);
+    assert_eq!(carried.origins.bytes_of(&ContributionId::new("z")), "changed_50000".len());
+    assert_eq!(carried.writers.bytes_of(&ContributionId::new("z")), "changed_50000(value_45, 50000);\n".len());
+}
+
+#[test]
+fn a_hundred_thousand_lines_without_anything_unique_end_in_bounded_work() {
+    let (before, after) = (noise(100_000, 1), noise(100_000, 2));
+    let attribution = Attribution::new(before.len(), Origin::TYPED);
+    let known = [Known { text: &before, attribution: &attribution, tier: Tier::Strong }];
+    let carried = carry(&known, &after, &Origin::Unknown, None);
+    assert!(carried.covers(after.len()));
+    // A few changes are found all the same.
+    let edited = format!("x;\n{}y;\n{}", &before[..before.len() / 2], &before[before.len() / 2..]);
+    let edited = edited.replacen("else {\n", "", 1);
+    let carried = carry(&known, &edited, &Origin::Unknown, None);
+    let lost: usize =
+        carried.origins.iter().filter(|(_, origin)| **origin == Origin::Unknown).map(|(range, _)| range.len()).sum();
+    assert!(lost <= 20, "{lost} bytes");
 }
 
 fn any_program() -> impl Strategy<Value = String> {
@@ -270,4 +579,23 @@ proptest! {
         let known = [Known { text: &known, attribution: &before, tier: Tier::Strong }];
         prop_assert_eq!(carry(&known, &text, &Origin::Unknown, None), Attribution::of_origins(&text, expected));
     }
+}
+
+#[test]
+fn the_comma_that_a_formatter_adds_goes_with_its_line() {
+    check(
+        &["
+a|result = frobnicate(first_argument, second_argument, third_argument)
+h|print(result)
+"],
+        "result = frobnicate(\n    first_argument,\n    second_argument,\n    third_argument,\n)\nprint(result)\n",
+        expect![[r#"
+            ai a "result = frobnicate(\n"
+            ai a "    first_argument,\n"
+            ai a "    second_argument,\n"
+            ai a "    third_argument,\n"
+            ai a ")\n"
+            human "print(result)\n"
+        "#]],
+    );
 }

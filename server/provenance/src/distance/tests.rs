@@ -56,6 +56,59 @@ fn a_formatter_changes_no_figure() {
 }
 
 #[test]
+fn commas_and_semicolons_that_formatters_add_change_no_figure() {
+    for (earlier, later) in [
+        ("result = compute(first, second, third)\n", "result = compute(\n    first,\n    second,\n    third,\n)\n"),
+        ("const a = b.map((c) => c.d)\nrun(a)", "const a = b\n  .map((c) => c.d);\nrun(a);"),
+        ("let v = vec![one, two, three];", "let v = vec![\n    one,\n    two,\n    three,\n];\n"),
+    ] {
+        for (earlier, later) in [(earlier, later), (later, earlier)] {
+            let d = distance(earlier, later);
+            assert_eq!((d.inserted, d.deleted, d.ratio), (0, 0, 1.0), "{earlier:?} {later:?}");
+        }
+    }
+    // A semicolon inside a line and a comma between two are code.
+    assert_eq!(counted("for (;;) { run(a, b) }").len(), 13);
+}
+
+#[test]
+fn blocks_that_moved_to_several_places_are_not_lost() {
+    let block = |name: &str| {
+        format!("fn {name}(value: u32) -> u32 {{\n    let {name}_sum = value + 1;\n    {name}_sum * 2\n}}\n")
+    };
+    let text = |names: &[&str]| names.iter().map(|name| block(name)).collect::<String>();
+    let d = distance(&text(&["one", "two", "three", "four"]), &text(&["four", "two", "one", "three"]));
+    // Where two blocks meet, a token may be counted with the other one.
+    assert!(d.deleted <= 1 && d.inserted <= 1, "{d:?}");
+}
+
+/// Few different tokens in no order.
+fn noise(bytes: usize, seed: u64) -> String {
+    let mut state = seed;
+    let mut text = String::with_capacity(bytes);
+    while text.len() < bytes {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        text.push_str(["a ", "b ", "( ", ") "][(state >> 60) as usize % 4]);
+    }
+    text
+}
+
+#[test]
+fn noise_is_compared_with_bounded_work_and_says_so() {
+    assert!(distance(&noise(1_000, 1), &noise(1_000, 2)).exact);
+    let d = distance(&noise(200_000, 1), &noise(200_000, 2));
+    assert!(!d.exact);
+    assert_eq!(d.kept + d.deleted, 100_000);
+}
+
+#[test]
+fn no_clock_decides_a_figure() {
+    for source in [include_str!("../distance.rs"), include_str!("../tokens.rs")] {
+        assert!(!source.contains("deadline") && !source.contains("Instant") && !source.contains("timeout"));
+    }
+}
+
+#[test]
 fn a_human_edit_is_what_it_is() {
     check(
         RETRY,
@@ -83,11 +136,11 @@ fn a_moved_block_is_found_once() {
 fn a_large_text_is_cut_where_it_is_unique() {
     let long: String = (0..3_000).map(|i| format!("let v{i} = f({i});\n")).collect();
     let changed = long.replace("let v77 =", "var v77 =").replace("let v2000 = f(2000);", "");
-    check(&long, &changed, expect!["kept 23991 deleted 9 inserted 1 ratio 1.00 levenshtein none"]);
+    check(&long, &changed, expect!["kept 20992 deleted 8 inserted 1 ratio 1.00 levenshtein none"]);
     let wrapped = long.replace("= ", "=\n    ");
-    check(&long, &wrapped, expect!["kept 24000 deleted 0 inserted 0 ratio 1.00 levenshtein none"]);
+    check(&long, &wrapped, expect!["kept 21000 deleted 0 inserted 0 ratio 1.00 levenshtein none"]);
     let (moved, stayed) = long.split_at(long.find("let v1000 ").unwrap());
-    check(&long, &format!("{stayed}{moved}"), expect!["kept 24000 deleted 0 inserted 0 ratio 1.00 levenshtein none"]);
+    check(&long, &format!("{stayed}{moved}"), expect!["kept 21000 deleted 0 inserted 0 ratio 1.00 levenshtein none"]);
 }
 
 #[test]
@@ -97,7 +150,7 @@ fn a_large_text_without_anything_unique_is_coarse_and_says_so() {
     check(
         &format!("start;{braces}end;"),
         &format!("start;{commas}end;"),
-        expect!["kept 0 deleted 10004 inserted 15004 ratio 0.00 levenshtein none coarse"],
+        expect!["kept 0 deleted 10003 inserted 10003 ratio 0.00 levenshtein none coarse"],
     );
 }
 
@@ -112,13 +165,13 @@ proptest! {
     #[test]
     fn the_figures_add_up(earlier in "[ab(){};\n ]{0,80}", later in "[ab(){};\n ]{0,80}") {
         let d = distance(&earlier, &later);
-        prop_assert_eq!(d.kept + d.deleted, tokens::split(&earlier).len() as u64);
-        prop_assert_eq!(d.kept + d.inserted, tokens::split(&later).len() as u64);
+        prop_assert_eq!(d.kept + d.deleted, counted(&earlier).len() as u64);
+        prop_assert_eq!(d.kept + d.inserted, counted(&later).len() as u64);
         prop_assert!((0.0..=1.0).contains(&d.ratio));
     }
 
     #[test]
-    fn white_space_changes_no_figure(words in prop::collection::vec("[a-z]{1,4}|[(){};]", 0..40), blanks in prop::collection::vec("[ \t\n]{1,3}|\r\n", 40)) {
+    fn white_space_changes_no_figure(words in prop::collection::vec("[a-z]{1,4}|[(){}]", 0..40), blanks in prop::collection::vec("[ \t\n]{1,3}|\r\n", 40)) {
         let earlier = words.join(" ");
         let later: String = words.iter().zip(&blanks).flat_map(|(word, blank)| [&word[..], blank]).collect();
         let d = distance(&earlier, &later);

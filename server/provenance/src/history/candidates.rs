@@ -287,7 +287,7 @@ impl Past {
             groups.push(between.map(|other| (Node::Seen(other), Tier::Strong)).collect());
             groups.push(self.vanished_in_call(at));
             if let Some(until) = &it.until {
-                let old = self.order.old_news(it, &self.commits);
+                let old = self.order.old_news(it, began, &self.commits);
                 groups.push(old.iter().map(|commit| (self.version(commit, &it.path), Tier::Strong)).collect());
                 let stashes = [&it.moment.stash, &until.stash].into_iter().flatten();
                 groups.push(stashes.map(|stash| (self.version(stash, &it.path), Tier::Stored)).collect());

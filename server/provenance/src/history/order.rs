@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::facts::{Commit, Entry, Moment, Seen};
+use super::facts::{Commit, Entry, Look, Moment, Seen};
 
 /// A node's place. A commit comes before the observation it was born with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,6 +59,13 @@ impl Order {
             list.sort_by_key(|entry| entry.end);
         }
         let mut births: Vec<(i64, Arc<str>)> = dates(seen, commits, order.entries.values().flatten());
+        let mut began: HashMap<&Arc<str>, i64> = HashMap::new();
+        for it in seen.iter().filter(|it| it.look == Look::Before) {
+            if let Some(call) = &it.call {
+                let time = began.entry(call).or_insert(it.time_ms);
+                *time = it.time_ms.min(*time);
+            }
+        }
         // How far each reflog has been looked at: every entry is born once.
         let mut done: HashMap<&Arc<str>, u64> = HashMap::new();
         for it in seen {
@@ -71,7 +78,8 @@ impl Order {
                 *from = moment.reflog_len;
             }
             if it.until.is_some() {
-                named.extend(order.old_news(it, commits));
+                let began = it.call.as_ref().and_then(|call| began.get(call)).copied().unwrap_or(it.time_ms);
+                named.extend(order.old_news(it, began, commits));
             }
             births.extend(named.into_iter().map(|commit| (it.seq, commit)));
         }
@@ -95,7 +103,7 @@ impl Order {
     }
 
     /// Returns the commits to which a call moved HEAD and that it did not make: those are older than it.
-    pub(super) fn old_news(&self, it: &Seen, commits: &HashMap<Arc<str>, Commit>) -> Vec<Arc<str>> {
+    pub(super) fn old_news(&self, it: &Seen, began_ms: i64, commits: &HashMap<Arc<str>, Commit>) -> Vec<Arc<str>> {
         let Some(until) = &it.until else { return Vec::new() };
         let entries = self.between(&it.worktree, it.moment.reflog_len, until.reflog_len);
         let mut named: Vec<Arc<str>> = entries.map(|entry| Arc::clone(&entry.new)).collect();
@@ -106,7 +114,7 @@ impl Order {
         named.sort();
         named.dedup();
         // The committer's date has seconds; a commit of the second in which the call began is taken for its own.
-        let began = it.time_ms.div_euclid(1000);
+        let began = began_ms.div_euclid(1000);
         named.retain(|id| commits.get(id).is_none_or(|commit| commit.time < began));
         named
     }

@@ -185,7 +185,7 @@ impl Document {
         let text = &stroke.after;
         if let Some(known) = self.former.writers_of(text) {
             former::restore(&mut self.attribution, text, &stroke.fresh, known);
-        } else if stroke.edits().any(|edit| edit.deleted > 0) {
+        } else if stroke.is_rewrite || stroke.edits().any(|edit| edit.deleted > 0) {
             let carried = carried(before, was, &text.to_string(), &stroke.origin);
             former::restore(&mut self.attribution, text, &stroke.fresh, &carried);
         }

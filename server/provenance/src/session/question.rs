@@ -35,6 +35,8 @@ pub(super) struct Question {
     pub(super) stroke: Option<Timestamp>,
     /// The editor wrote its text to the disk since.
     pub(super) is_saved: bool,
+    /// Whoever was asked has looked; a better answer may still come.
+    is_looked_up: bool,
     edits: Vec<Edit>,
 }
 
@@ -47,7 +49,7 @@ impl Question {
         provisional: Origin,
         stroke: Option<Timestamp>,
     ) -> Self {
-        Question { id, at, text, open, provisional, stroke, is_saved: false, edits: Vec::new() }
+        Question { id, at, text, open, provisional, stroke, is_saved: false, is_looked_up: false, edits: Vec::new() }
     }
 
     /// Takes back that a person typed it.
@@ -64,19 +66,25 @@ impl Question {
             for (range, origin) in answer.origins.within(open.clone()) {
                 self.give(range, origin, &mut now.origins);
             }
-            // A line that was edited since belongs to whoever edited it.
+            // A line that was edited since belongs to whoever edited it; a line begun at its end is another.
             for line in self.text.lines_in(open.clone()) {
                 if line.start < done {
                     continue;
                 }
                 done = line.end;
+                let body = line.start..line.start + self.body_len(line.clone());
                 if let Some(writer) = answer.writers.at(line.start)
-                    && self.left_of(line.clone()).iter().map(Range::len).eq([line.len()])
+                    && self.left_of(body.clone()).iter().map(Range::len).eq([body.len()])
                 {
                     self.give(line, writer, &mut now.writers);
                 }
             }
         }
+    }
+
+    /// The length of a line without its end.
+    fn body_len(&self, line: Range<usize>) -> usize {
+        self.text.slice(line).trim_end_matches(['\n', '\r']).len()
     }
 
     fn give(&self, range: Range<usize>, origin: &Origin, now: &mut Spans) {
@@ -120,6 +128,18 @@ impl Questions {
     /// Returns a question; it may be answered again, and better.
     pub(super) fn get(&mut self, id: u64) -> Option<&mut Question> {
         self.open.iter_mut().find(|question| question.id == id)
+    }
+
+    /// Tells whether somebody still looks up whose a text is.
+    pub(super) fn is_pending(&self) -> bool {
+        self.open.iter().any(|question| !question.is_looked_up)
+    }
+
+    /// Takes note that a question was looked up.
+    pub(super) fn looked_up(&mut self, id: u64) {
+        if let Some(question) = self.get(id) {
+            question.is_looked_up = true;
+        }
     }
 
     /// Takes note that the editor wrote its text to the disk.

@@ -907,3 +907,29 @@ fn a_document_that_was_closed_with_an_insertion_nobody_explains_is_let_go() {
         "#]],
     );
 }
+
+#[test]
+fn a_line_begun_at_the_end_of_another_before_it_is_known_leaves_that_its_writer() {
+    let mut stage = Stage::new();
+    stage.play(r#"open "let a = 1;\nlet b = 2;\n""#);
+    assert!(stage.session.is_pending("a.rs"));
+    stage.play(r#"change 0:10-0:10 "\n""#);
+    stage.play(r#"change 1:0-1:0 "x();""#);
+    stage.play(r#"change 2:4-2:4 "b""#);
+    stage.play("known 1 ai c1 0..22");
+    assert_eq!([stage.line(0), stage.line(1), stage.line(2)], ["ai", "human", "mixed"]);
+    for (question, _) in stage.asked.clone() {
+        let looked_up = Event::LookedUp { uri: "a.rs".to_owned(), question };
+        stage.session.handle(looked_up, Timestamp::from_millis(stage.now));
+    }
+    assert!(!stage.session.is_pending("a.rs"));
+}
+
+#[test]
+fn a_rewrite_that_only_adds_to_a_line_leaves_it_its_writer() {
+    let mut stage = Stage::new();
+    stage.play(r#"open "call(first_argument, second_argument)\n""#);
+    stage.play("known 1 ai c1 0..38");
+    stage.play(r#"change 0:0-1:0 "call(\n    first_argument,\n    second_argument,\n)\n""#);
+    assert_eq!([0, 1, 2, 3].map(|line| stage.line(line)), ["ai"; 4]);
+}

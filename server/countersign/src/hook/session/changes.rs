@@ -1,37 +1,29 @@
 //! What a call did to files: the disk before and after it, and what the client says where we came too late.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use countersign_event::How;
 
 use super::Session;
+use crate::hook::compare::{Change, Sight};
 use crate::hook::decode::{Call, Edit, Touches};
-use crate::hook::store::Open;
+use crate::hook::store::{Open, Store};
 use crate::hook::text::Content;
 use crate::hook::tree::Tree;
 
-/// What a call did to one file.
-pub(super) struct Change {
-    /// The file.
-    pub(super) path: PathBuf,
-    /// What it was.
-    pub(super) before: Content,
-    /// What it is now.
-    pub(super) after: Content,
-    /// How we know.
-    pub(super) how: How,
-}
-
 impl Session<'_> {
     /// Compares files with what they were before the call.
-    pub(super) fn changes(&mut self, call: &Call, open: Option<&Open>, told: &[Edit]) -> Vec<Change> {
+    pub(super) fn changes(&mut self, call: &Call, open: Option<&Open>, told: &[Edit], is_late: bool) -> Vec<Change> {
         let mut changes: BTreeMap<PathBuf, Change> = BTreeMap::new();
         let mut add = |change: Change| {
-            if change.before != change.after {
+            let is_unread = change.before == Content::Unread && change.how == How::Reported;
+            if change.before != change.after || is_unread {
                 changes.insert(change.path.clone(), change);
             }
         };
+        let others = self.others_under_way(call);
+        let neighbours = self.store.neighbours();
         let told: BTreeMap<PathBuf, &Edit> = told.iter().map(|edit| (self.absolute(&edit.path), edit)).collect();
         let mut was = open.map(|open| open.files.clone()).unwrap_or_default();
         let mut paths: Vec<PathBuf> = was.keys().chain(told.keys()).cloned().collect();
@@ -44,18 +36,31 @@ impl Session<'_> {
             // Named only afterwards, and looked at before.
             let named = paths.iter().filter(|path| !was.contains_key(*path));
             let inside = named.filter_map(|path| Some(path.strip_prefix(&tree.root).ok()?.to_str()?.to_owned()));
-            let texts = tree.texts(&inside.collect::<Vec<_>>(), Tree::patience(&tree.root));
+            let texts = tree.texts(&inside.collect::<Vec<_>>(), self.deadline);
             was.extend(texts.into_iter().map(|(path, content)| (tree.root.join(path), content)));
         }
+        let since = open.map_or(self.now, |open| open.at);
+        let own = self.store;
+        let stores = || std::iter::once(own).chain(&neighbours);
         for path in &paths {
-            if let Some(change) = compare(path, was.get(path), told.get(path).copied()) {
+            let planned = call.plan.iter().find(|edit| self.absolute(&edit.path) == *path);
+            let edit = told.get(path).copied().or(planned);
+            let moved = edit.and_then(|edit| edit.moved_from.as_ref()).and_then(|from| was.get(&self.absolute(from)));
+            let naming = others.iter().filter(|other| other.at >= since && other.files.contains_key(path));
+            let next = naming.min_by_key(|other| other.at).and_then(|other| other.files.get(path).cloned());
+            let left_since = match open {
+                Some(_) => stores().flat_map(|store| store.edits_since(since, path)).collect(),
+                None => Vec::new(),
+            };
+            let (was, told) = (was.get(path), told.get(path).copied());
+            let sight = Sight { was, told, planned, moved, is_late, left_since, next, sha256: self.sha256 };
+            if let Some(change) = sight.change(path) {
                 add(change);
             }
         }
         if let Some(before) = open.and_then(|open| open.tree.as_ref()) {
             let is_repository = before.root.join(".git").exists();
-            let patience = Tree::patience(&before.root);
-            let after = Tree::scan(&before.root, is_repository, false, patience);
+            let after = Tree::scan(&before.root, is_repository, false, self.deadline);
             let cut = before.cut || after.cut;
             if cut {
                 self.gap("work_tree_cut_short");
@@ -67,17 +72,18 @@ impl Session<'_> {
             } else {
                 before.changed(&after)
             };
-            let texts = before.texts(&changed, patience);
-            let of_others = self.files_of_others(call);
+            let texts = before.texts(&changed, self.deadline);
+            let of_others: BTreeSet<&PathBuf> =
+                others.iter().filter(|other| other.tree.is_none()).flat_map(|other| other.files.keys()).collect();
             for (path, before_text) in texts {
                 let path = before.root.join(path);
                 if paths.contains(&path) || of_others.contains(&path) {
                     continue;
                 }
                 let after = Content::read(&path);
-                let since = open.map_or(self.now, |open| open.at);
-                // Another call of this session, at work meanwhile, left it so.
-                if self.store.was_left_so(since, &path, after.blob(self.sha256).as_deref()) {
+                // Another call, at work meanwhile, left it so.
+                let blob = after.blob(self.sha256);
+                if stores().any(|store| store.was_left_so(since, &path, blob.as_deref())) {
                     continue;
                 }
                 add(Change { path, before: before_text, after, how: How::Observed });
@@ -86,51 +92,12 @@ impl Session<'_> {
         changes.into_values().collect()
     }
 
-    /// Returns the files that other calls under way have said they write: what changes in them is theirs.
-    pub(super) fn files_of_others(&self, call: &Call) -> BTreeSet<PathBuf> {
+    /// Returns the other calls that are under way, of this session and of others.
+    fn others_under_way(&self, call: &Call) -> Vec<Open> {
         let own = [self.store.key(call), self.store.key_of_input(call)];
         let others = self.store.all_open().into_iter().filter(|key| !own.contains(key) && !self.closes(key));
-        let open = others.filter_map(|key| self.store.open(&key)).filter(|open| open.tree.is_none());
-        open.flat_map(|open| open.files.into_keys()).collect()
+        let mut all: Vec<Open> = others.filter_map(|key| self.store.open(&key)).collect();
+        all.extend(self.store.neighbours().iter().flat_map(Store::calls_under_way));
+        all
     }
-}
-
-/// What became of a file, from what we saw and what the client told.
-fn compare(path: &Path, was: Option<&Content>, told: Option<&Edit>) -> Option<Change> {
-    let disk = Content::read(path);
-    let from_told = |text: &Option<String>| match text {
-        Some(text) => Content::told(text, &disk),
-        None => Content::Absent,
-    };
-    let said = |side: Option<&Option<String>>| side.map(from_told);
-    let (told_before, told_after) =
-        (said(told.and_then(|told| told.before.as_ref())), said(told.and_then(|told| told.after.as_ref())));
-    let change = |before, after, how| Some(Change { path: path.to_owned(), before, after, how });
-    if let (Some(told), Some(Some(text))) = (told, told.map(|told| told.after.as_ref().and_then(Option::as_ref)))
-        && told.in_buffer
-    {
-        let before = was.cloned().or(told_before).unwrap_or(Content::Unread);
-        return change(before, Content::Bytes(text.as_bytes().to_vec()), How::Reported);
-    }
-    match (was, told_before, told_after) {
-        (Some(was), Some(before), _) if *was == disk && !same(was, &before) => {
-            // Our look before came too late: the file was changed already.
-            change(before, disk, How::Reported)
-        }
-        (Some(was), _, Some(after)) if *was == disk && !same(was, &after) => {
-            // The client says that it wrote, and the disk does not have it (yet).
-            change(was.clone(), after, How::Reported)
-        }
-        (Some(was), _, _) => change(was.clone(), disk, How::Observed),
-        (None, Some(before), Some(after)) => change(before, after, How::Reported),
-        (None, Some(before), None) => change(before, disk, How::Reported),
-        (None, None, Some(after)) => change(Content::Unread, after, How::Reported),
-        // Nobody saw what was there before; only the client can say that something changed.
-        (None, None, None) if told.is_some() => change(Content::Unread, disk, How::Reported),
-        (None, None, None) => None,
-    }
-}
-
-fn same(a: &Content, b: &Content) -> bool {
-    a == b || b.text().is_some_and(|text| a.says(text))
 }

@@ -22,12 +22,14 @@ impl Session<'_> {
         let (asked, answer) = (take("asked"), take("answer"));
         let decided = |by, scope| Some(Decision { by, scope });
         match (end, answer.as_ref().and_then(Value::as_str)) {
-            (End::Refused, _) | (_, Some("no")) => return decided(DecidedBy::Person, DecisionScope::Once),
+            (End::Refused | End::Interrupted, _) | (_, Some("no")) => {
+                return decided(DecidedBy::Person, DecisionScope::Once);
+            }
             (_, Some("always")) => return decided(DecidedBy::Person, DecisionScope::Always),
             (_, Some(_)) => return decided(DecidedBy::Person, DecisionScope::Once),
             (End::Denied, _) => return decided(DecidedBy::Policy, DecisionScope::Once),
             (End::NotAllowed | End::Unknown, _) => return None,
-            (End::Done | End::Failed, None) => {}
+            (End::Done | End::Failed | End::FailedOrDenied, None) => {}
         }
         let is_open = |mode: Option<&str>| mode == Some("acceptEdits");
         let now_open = is_open(self.said.mode.as_deref());

@@ -15,6 +15,16 @@ impl Session<'_> {
         self.tap_told("tool.called", |path| path["tool_call_id"] == id.as_str()) > 0
     }
 
+    /// Says whether a hook has recorded this contribution.
+    pub(super) fn recorded_by_hook(&self, contribution: &str) -> bool {
+        let known = self.trail.and_then(|trail| trail.by_subject(contribution).ok()).unwrap_or_default();
+        known.iter().any(|stored| {
+            let Ok(header) = stored.bytes.header() else { return false };
+            let data: Value = serde_json::from_str(header.data).unwrap_or_default();
+            header.event_type == "dev.countersign.edit.applied.v1" && data["path"]["transport"] == "hook"
+        })
+    }
+
     /// Counts what a tap has recorded lately, by type and path.
     pub(super) fn tap_told(&self, name: &str, is_it: impl Fn(&Value) -> bool) -> usize {
         let Some(trail) = self.trail else { return 0 };

@@ -7,10 +7,10 @@ use countersign_event::payload::contribution;
 use countersign_event::{How, Payload};
 use serde_json::{Value, json};
 
-use super::Session;
 use super::given::{most, reason};
+use super::{Note, Session};
 use crate::hook::decode::{Call, End, Heard, Reasoning, Touches};
-use crate::hook::store::{Mark, Marks};
+use crate::hook::store::{Mark, Marks, Open};
 use crate::hook::transcript::{TURN_BYTES_MAX, lines};
 
 /// Which calls of a session file are taken in.
@@ -51,21 +51,37 @@ impl Session<'_> {
             }
         }
         if what == Settle::Session {
-            for key in self.store.all_open() {
-                if !self.closes(&key)
-                    && let Some(open) = self.store.open(&key)
-                {
-                    let answer = self.store.get(&key, "answer");
-                    // Who was asked and never said yes has cancelled it.
-                    let asked = self.was_asked(&key, &open) && answer.is_none();
-                    let refused = asked || answer == Some(json!("no"));
-                    let end = if refused { End::Refused } else { End::Unknown };
-                    let named = open.files.into_keys().collect();
-                    let touches = Touches::Writes(named);
-                    let call = Call { id: open.id, tool: open.tool, input: open.input, touches, ..Call::default() };
-                    self.finish(&key, &Heard { call, end: Some(end), ..Heard::default() });
+            self.leave(|session, key, open| {
+                let answer = session.store.get(key, "answer");
+                // Who was asked and never said yes has cancelled it.
+                let asked = session.was_asked(key, open) && answer.is_none();
+                match session.client.ends_in_silence && answer.is_none() && open.is_as_it_was() {
+                    _ if asked || answer == Some(json!("no")) => (End::Refused, false),
+                    true => match open.fits {
+                        // It could be done, nobody was asked, and it was not.
+                        Some(true) => (End::Denied, true),
+                        Some(false) => (End::Failed, true),
+                        None => (End::Unknown, false),
+                    },
+                    false => (End::Unknown, false),
                 }
+            });
+        }
+    }
+
+    /// Ends all calls that are under way, each as `end` says, and whether that is inferred.
+    pub(super) fn leave(&mut self, end: impl Fn(&Self, &str, &Open) -> (End, bool)) {
+        for key in self.store.all_open() {
+            let Some(open) = self.store.open(&key).filter(|_| !self.closes(&key)) else { continue };
+            let (end, is_inferred) = end(self, &key, &open);
+            let touches = Touches::Writes(open.files.into_keys().collect());
+            let call = Call { id: open.id, tool: open.tool, input: open.input, touches, ..Call::default() };
+            let begun = self.marks.count(Mark::Begun, &key);
+            if call.id.is_none() && begun > 0 && self.marks.count(Mark::DoneNameless, &key) >= begun {
+                self.done.notes.push(Note::Close(key)); // its end was told before its beginning
+                continue;
             }
+            self.finish(&key, &Heard { call, end: Some(end), is_inferred, ..Heard::default() }, true);
         }
     }
 
@@ -90,10 +106,10 @@ impl Session<'_> {
                     let asked = self.store.open(&open).is_some_and(|call| self.was_asked(&open, &call));
                     heard.end = Some(if asked { End::Refused } else { End::Denied });
                 }
-                self.finish(&open, &heard);
+                self.finish(&open, &heard, true);
             }
             // No hook told of it: it failed before any could run, or they don't run here.
-            None if what != Settle::Open => self.finish(&key, &heard),
+            None if what != Settle::Open => self.finish(&key, &heard, true),
             None => {}
         }
     }

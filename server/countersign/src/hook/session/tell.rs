@@ -10,9 +10,9 @@ use countersign_event::payload::{Circumstances, ContextItem, edit};
 use countersign_event::{Absent, Fact, How, Payload, digest, identity};
 use serde_json::{Value, json};
 
-use super::changes::Change;
 use super::given::{most, reason, uri_of};
 use super::{Note, Session};
+use crate::hook::compare::Change;
 use crate::hook::decode::{Call, End, Heard, Reasoning, Touches};
 use crate::hook::observe;
 use crate::hook::store::Open;
@@ -22,19 +22,29 @@ use crate::work_class::classify;
 /// More changed places than this are told as one, from the first to the last.
 const HUNKS_MAX: usize = 200;
 
+/// So often the same text may come back to the same file.
+const AGAIN_MAX: usize = 100;
+
 impl Session<'_> {
     /// Records what a call did to a file. Returns how to find the contribution again.
     pub(super) fn edited(&mut self, call: &Call, heard: &Heard, change: &Change, open: Option<&Open>) -> Value {
         let path = change.path.to_string_lossy();
         let session = &self.said.session;
         let id = match &call.id {
-            Some(call) => identity::contribution_of_edit(self.client.name, session, call, &path),
+            Some(call) => identity::contribution_of_edit(self.client.name, session, call, &path).to_string(),
             None => {
-                let text = change.after.text().unwrap_or_default();
-                identity::contribution_of_text(self.client.name, session, &path, &digest::text_id(text.as_bytes()))
+                let text_id = digest::text_id(change.after.text().unwrap_or_default().as_bytes());
+                let id = |text_id: &str| identity::contribution_of_text(self.client.name, session, &path, text_id);
+                // The same text a second time, after another, is another edit.
+                let again = (1..AGAIN_MAX).map(|times| id(&format!("{text_id} {times}")));
+                let mut ids = std::iter::once(id(&text_id)).chain(again).map(|id| id.to_string());
+                let first = ids.next().unwrap_or_default();
+                match open.is_some() && self.recorded_by_hook(&first) {
+                    true => ids.find(|id| !self.recorded_by_hook(id)).unwrap_or(first),
+                    false => first,
+                }
             }
-        }
-        .to_string();
+        };
         let uri = uri_of(&change.path);
         let place = Place { uri: uri.clone(), ..Place::default() };
         let (before, after) = (&change.before, &change.after);
@@ -80,7 +90,7 @@ impl Session<'_> {
         }
         texts.extend(call.output.clone().map(|text| (ContentName::Output, text)));
         reason(&heard.reasoning, &mut texts, &mut content);
-        if !self.memory.prompt.is_empty() {
+        if !self.memory.prompt.is_empty() && !self.said.is_ide {
             texts.push((ContentName::Prompt, self.memory.prompt.clone()));
         }
         let payload = Payload::EditApplied(edit::Applied {
@@ -106,7 +116,14 @@ impl Session<'_> {
         json!({ "contribution": id, "uri": uri, "reasoned": heard.reasoning != Reasoning::Untold })
     }
 
-    pub(super) fn called(&mut self, call: &Call, heard: &Heard, outcome: Outcome, decision: Option<Decision>) {
+    pub(super) fn called(
+        &mut self,
+        call: &Call,
+        heard: &Heard,
+        outcome: Outcome,
+        decision: Option<Decision>,
+        how: How,
+    ) {
         let named: Vec<PathBuf> = call.touches.named().iter().map(|file| self.absolute(file)).collect();
         let file = match &call.touches {
             Touches::Reads(_) | Touches::Writes(_) => named.first(),
@@ -135,7 +152,7 @@ impl Session<'_> {
         reason(&heard.reasoning, &mut texts, &mut content);
         let bytes = most(&texts) as u64;
         let payload = Payload::ToolCalled(Called {
-            how: How::Reported,
+            how,
             tool_name: call.tool.clone(),
             outcome,
             decision,

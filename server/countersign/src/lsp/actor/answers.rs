@@ -106,8 +106,9 @@ impl Actor {
             }
             None => all,
         };
-        let mut answer =
-            Attribution { version, synchronised, spans: Vec::new(), lines: Vec::new(), summary: Summary::default() };
+        let pending = session.is_pending(uri);
+        let (spans, lines_now, summary) = (Vec::new(), Vec::new(), Summary::default());
+        let mut answer = Attribution { version, synchronised, pending, spans, lines: lines_now, summary };
         if !synchronised {
             return Some(answer);
         }

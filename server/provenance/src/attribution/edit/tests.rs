@@ -77,7 +77,7 @@ fn wrapping_and_joining_lines_changes_no_writer() {
         "call(alpha, beta)\n",
         5..17,
         "\n alpha,\n beta\n)",
-        "a|call(|aaaaa\na| alpha,|haaaaaa\na| beta|haaaa\na|)|a",
+        "a|call(|aaaaa\na| alpha,|haaaaaa\na| beta|aaaaa\na|)|a",
     );
 }
 
@@ -147,6 +147,20 @@ fn an_undo_brings_the_writers_back() {
     assert_ne!(attribution, whole);
     attribution.put(0, &whole);
     assert_eq!(attribution, whole);
+}
+
+#[test]
+fn a_large_edit_costs_its_size_and_not_its_square() {
+    let text: String = (0..20_000).map(|i| format!("line_{i}(value);\n")).collect();
+    let (before, after) = (Text::new(""), Text::new(&text));
+    let mut attribution = Attribution::default();
+    attribution.edit(&before, &after, Edit { start: 0, deleted: 0, inserted: text.len() }, &ai());
+    assert_eq!(attribution, Attribution::new(text.len(), ai()));
+    // The same signs with other blanks, as one replacement.
+    let spread = text.replace('(', " ( ");
+    let edit = Edit { start: 0, deleted: text.len(), inserted: spread.len() };
+    attribution.edit(&after, &Text::new(&spread), edit, &Origin::TYPED);
+    assert_eq!(attribution.writers, Attribution::new(spread.len(), ai()).writers);
 }
 
 proptest! {
