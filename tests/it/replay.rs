@@ -1,5 +1,6 @@
 //! From the spool to the archive and back, through outages, lies and lost answers.
 
+mod continuity;
 mod wire;
 
 use std::io::{BufRead, BufReader};

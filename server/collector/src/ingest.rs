@@ -231,13 +231,11 @@ pub fn place(
         return Ok(Err(Refusal::Gap(cursor)));
     }
     let new_from = cursor.acked_through + 1;
-    if !batch.places.is_empty() && batch.first_seq + batch.places.len() as u64 > new_from && cursor.acked_through > 0 {
-        let last = archive.rows_of(stream, epoch, cursor.acked_through - 1, 1)?;
-        if last.first().is_some_and(|row| row.what.as_ref().is_err_and(|hole| hole.sha256.is_none())) {
-            return Ok(Err(Refusal::Ended(cursor.acked_through)));
-        }
+    let ended = has_ended(archive, batch, &cursor)?;
+    if ended && batch.first_seq + batch.places.len() as u64 > new_from {
+        return Ok(Err(Refusal::Ended(cursor.acked_through)));
     }
-    if let Some(fork) = first_difference(archive, batch, &cursor)? {
+    if let Some(fork) = first_difference(archive, batch, &cursor, ended)? {
         let (seq, ours) = (fork.seq, fork.ours.is_some());
         archive.put_fork(&fork, now_ms)?;
         let why = if ours { "another event is archived in this place" } else { "a signed head said otherwise" };
@@ -263,6 +261,13 @@ pub fn place(
     Ok(Ok(BatchAnswer { acked_through, head_hash, verdicts: batch.verdicts.clone(), gaps, retry_after: None }))
 }
 
+/// Returns whether the epoch was ended by a hole of unknown digest.
+fn has_ended(archive: &mut dyn Archive, batch: &Checked, cursor: &Cursor) -> Result<bool, ArchiveError> {
+    let Some(before) = cursor.acked_through.checked_sub(1) else { return Ok(false) };
+    let last = archive.rows_of(&batch.stream, &batch.epoch, before, 1)?;
+    Ok(last.first().is_some_and(|row| row.what.as_ref().is_err_and(|hole| hole.sha256.is_none())))
+}
+
 /// Puts a hole in the place of an event that the stream has already, byte for byte, in another epoch: a
 /// device that had to begin an epoch anew may not know what arrived in the one before.
 fn once(archive: &mut dyn Archive, stream: &str, place: &mut Placed) -> Result<(), ArchiveError> {
@@ -277,7 +282,12 @@ fn once(archive: &mut dyn Archive, stream: &str, place: &mut Placed) -> Result<(
 }
 
 /// Returns the first place at which the batch and the archive tell different histories.
-fn first_difference(archive: &mut dyn Archive, batch: &Checked, cursor: &Cursor) -> Result<Option<Fork>, ArchiveError> {
+fn first_difference(
+    archive: &mut dyn Archive,
+    batch: &Checked,
+    cursor: &Cursor,
+    ended: bool,
+) -> Result<Option<Fork>, ArchiveError> {
     let (stream, epoch) = (batch.stream.as_str(), batch.epoch.as_str());
     let mut archived = |seq: u64| match seq {
         0 => Ok(None),
@@ -291,7 +301,9 @@ fn first_difference(archive: &mut dyn Archive, batch: &Checked, cursor: &Cursor)
             return Ok(Some(evidence(batch, seq, Some(ours), theirs)));
         }
     }
-    if batch.head.seq <= cursor.acked_through
+    // What the device signed where its epoch ended can't be computed without the digest.
+    let comparable = if ended { cursor.acked_through - 1 } else { cursor.acked_through };
+    if batch.head.seq <= comparable
         && let Some(ours) = archived(batch.head.seq)?.filter(|ours| *ours != batch.head.hash)
     {
         return Ok(Some(evidence(batch, batch.head.seq, Some(ours), batch.head.hash)));

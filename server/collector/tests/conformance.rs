@@ -272,7 +272,13 @@ fn a_hole_of_unknown_digest_ends_its_epoch_and_whatever_was_announced_beyond_sta
         let answer = send(archive, ended.clone()).unwrap();
         assert_eq!(answer.acked_through, 2);
         assert_eq!(send(archive, ended).unwrap(), answer, "sent again, it is the same");
-        let beyond = Batch { first_seq: 3, previous: answer.head_hash, events: known.events[2..].to_vec(), ..known };
+        let beyond = Batch {
+            first_seq: 3,
+            previous: answer.head_hash,
+            events: known.events[2..].to_vec(),
+            head: device.head(3),
+            ..known
+        };
         assert_eq!(send(archive, beyond), Err(Refusal::Ended(2)));
         let gaps = archive.gaps(&device.stream).unwrap();
         assert_eq!((gaps.len(), gaps[0].from_seq, gaps[0].to_seq), (1, 3, 3));
@@ -292,7 +298,7 @@ fn an_event_that_comes_again_in_another_epoch_is_a_hole_that_says_where_it_is() 
         assert_eq!((answer.acked_through, answer.verdicts.len()), (4, 0));
         let mut expected = sent(&first);
         expected.push((4, sent(&again)[3].1.clone()));
-        let events: Vec<(u64, String)> = stored(archive);
+        let events: Vec<(u64, String)> = stored(archive).into_iter().filter(|(_, text)| text != "hole").collect();
         assert_eq!(events, expected, "each once");
         let row = archive.rows_of(&again.stream, "epoch-2", 0, 1).unwrap().remove(0);
         assert!(row.what.unwrap_err().reason.contains("seq 1"));

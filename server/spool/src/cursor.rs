@@ -260,6 +260,12 @@ impl Spool {
         self.conn.query_row(sql, [target(to)], |row| Ok(row.get::<_, i64>(0)? > 0)).map_err(|e| self.sql(e))
     }
 
+    /// Returns whether an epoch has this hash after a place.
+    pub fn has_hash(&self, epoch: &str, seq: u64, hash: Hash) -> Result<bool, SpoolError> {
+        let Some(epoch) = self.epochs()?.into_iter().find(|it| it.epoch == epoch) else { return Ok(false) };
+        Ok(hash_at(&self.conn, &epoch, seq).map_err(|e| self.sql(e))? == Some(hash))
+    }
+
     /// Closes an epoch because a collector holds another history of it, from `seq` on as far as it
     /// knows, and goes on in a new one. What was not acknowledged and differs follows there; what both
     /// have in common still goes in its old place.

@@ -103,7 +103,7 @@ pub use error::SpoolError;
 pub use head::is_signed;
 pub use lease::Lease;
 pub use prepare::{Append, Class};
-pub use reader::{Reader, SpoolStatus, Stored};
+pub use reader::{Reader, Span, SpoolStatus, Stored};
 pub use snapshot::{BlobKey, GitState, InRepository, Kind, Observed, Snapshot, TextRef};
 pub use verify::{Broken, Report, verify};
 pub use writer::Writer;

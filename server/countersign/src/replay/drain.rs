@@ -237,15 +237,12 @@ impl<'a> Drain<'a> {
         Ok(Step::Moved { wait: None })
     }
 
-    /// The collector says it has more than we know of: our cursor is old, or our spool is.
+    /// The collector says it has more than we know of. That acknowledges nothing; but where it has what we
+    /// never had, our spool is an old one that was put back.
     fn catch_up(&mut self, batch: &Batch, seq: u64, hash: countersign_event::chain::Hash) -> Result<Step, Trouble> {
-        let to = self.client.to();
-        match self.spool().acknowledge(to, &batch.epoch, seq, hash) {
-            Err(SpoolError::Forked { seq, .. }) => {
-                // Where the histories part, the next batch tells; where there is none, this is all we know.
-                self.fork_announced = Some((batch.epoch.clone(), seq));
-            }
-            outcome => outcome?,
+        if !self.spool().has_hash(&batch.epoch, seq, hash)? {
+            // Where the histories part, the next batch tells; where there is none, this is all we know.
+            self.fork_announced = Some((batch.epoch.clone(), seq));
         }
         Ok(Step::Moved { wait: None })
     }
