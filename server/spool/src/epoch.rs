@@ -10,7 +10,6 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use uuid::Uuid;
 
 use crate::append::insert;
-use crate::head::hash_at;
 use crate::open::Layout;
 use crate::prepare::Prepared;
 use crate::{Device, SpoolError, sys};
@@ -158,7 +157,13 @@ fn beyond(tx: &Connection, epoch: &Epoch, through: u64) -> rusqlite::Result<Vec<
     let mut statement = tx
         .prepare("SELECT rowid, seq, hash, CAST(bytes AS BLOB) FROM events WHERE epoch = ? AND seq > ? ORDER BY seq")?;
     let mut rows = statement.query((&epoch.epoch, through))?;
-    let mut before = hash_at(tx, epoch, through)?.map(|hash| (through, hash));
+    // The hash that was stored there, even where the bytes were altered: the next event was chained to it.
+    let stored = "SELECT hash FROM events WHERE epoch = ? AND seq = ?";
+    let stored = tx.query_row(stored, (&epoch.epoch, through), |row| row.get(0)).optional()?;
+    let mut before = match stored {
+        None if through == 0 => Some((0, epoch.genesis())),
+        stored => stored.map(|hash| (through, Hash(hash))),
+    };
     let mut whole = Vec::new();
     while let Some(row) = rows.next()? {
         let (rowid, seq) = (row.get(0)?, row.get::<_, u64>(1)?);

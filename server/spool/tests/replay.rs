@@ -217,6 +217,22 @@ fn an_event_somebody_took_out_or_altered_ends_the_epoch_with_a_hole_and_what_fol
 }
 
 #[test]
+fn what_was_altered_behind_an_altered_event_does_not_travel_either_and_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(dir.path()).unwrap();
+    let epoch = spool.append(&(1..=5).map(event).collect::<Vec<_>>()).unwrap().epoch;
+    tamper(dir.path(), "UPDATE events SET bytes = replace(bytes, '\"test\"', '\"fake\"') WHERE seq IN (1, 4)");
+    let hole = spool.next_batch(TO, 10, 1 << 20).unwrap().unwrap();
+    spool.acknowledge(TO, &epoch, 1, hole.batch.previous).unwrap();
+    let rest = spool.next_batch(TO, 10, 1 << 20).unwrap().unwrap();
+    let texts: Vec<&str> =
+        rest.batch.events.iter().map(|it| if let Item::Event(e) = it { e.get() } else { "" }).collect();
+    assert!(texts[0].contains("\"salvaged\":3,\"lost\":2"), "{}", texts[0]);
+    let whole: Vec<Append> = [2, 3, 5].map(event).to_vec();
+    assert_eq!(texts[1..], whole.iter().map(|it| it.event.as_str()).collect::<Vec<_>>());
+}
+
+#[test]
 fn contents_follow_their_acknowledged_events_in_order_once() {
     let dir = tempfile::tempdir().unwrap();
     let mut spool = Spool::open(dir.path()).unwrap();
