@@ -1,6 +1,10 @@
 //! From the spool to the archive and back, through outages, lies and lost answers.
 
 mod continuity;
+#[cfg(unix)]
+mod oracle;
+#[cfg(target_os = "linux")]
+mod outage;
 mod wire;
 
 use std::io::{BufRead, BufReader};
@@ -33,11 +37,11 @@ impl Collector {
 
     fn listen(world: &World, address: &str) -> Collector {
         let data = world.path().join("archive");
-        let mut child = world
-            .countersign(["collect", "--data", path(&data), "--listen", address])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the collector starts");
+        Collector::launch(world.countersign(["collect", "--data", path(&data), "--listen", address]), data)
+    }
+
+    fn launch(mut command: Command, data: PathBuf) -> Collector {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the collector starts");
         let mut line = String::new();
         let mut out = BufReader::new(child.stdout.take().expect("stdout is piped"));
         out.read_line(&mut line).expect("it says where it listens");

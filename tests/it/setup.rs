@@ -168,8 +168,13 @@ fn a_commit_an_amended_one_and_a_rebase_are_in_the_trail_with_where_they_moved_f
     assert!(desk.git(&["rebase", "-q", "--keep-empty", "other"]).status.success());
     assert_eq!(git(&desk.root, &["rev-parse", "HEAD~"]).trim(), base);
     wait_for("the rebase to be told", || {
-        let pairs = json!([[third, desk.head()]]);
-        desk.told().iter().any(|it| it["by"] == "post-rewrite" && it["rewritten"] == pairs).then_some(())
+        let head = desk.head();
+        let told = desk.told();
+        let rebased = told.iter().find(|it| it["by"] == "post-rewrite" && it["after"] == head.as_str())?;
+        // On a busy machine git has gone on, and its list of them with it: then nothing is guessed.
+        let pairs = &rebased["rewritten"];
+        assert!(pairs.is_null() || *pairs == json!([[third, head]]), "{rebased}");
+        Some(())
     });
 }
 

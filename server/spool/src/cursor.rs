@@ -369,7 +369,7 @@ impl Spool {
         let sql = |e| SpoolError::sqlite(&db, e);
         self.pass_finished_contents(target(to))?;
         let through = content_cursor(&self.conn, target(to)).map_err(sql)?;
-        let pending = self.contents_beyond(to, through, limit, "AND seq <= acked_through")?;
+        let pending = self.contents_beyond(to, through, limit, "AND events.seq <= acked_through")?;
         Ok(pending.into_iter().map(|(_, content)| content).collect())
     }
 
@@ -380,6 +380,7 @@ impl Spool {
         self.contents_beyond(to, through.max(beyond), limit, "")
     }
 
+    /// The text of a hole stays where it is: a collector takes none whose event it does not have.
     /// `which` narrows events (`events`) with the collector's cursor in their epoch (`cursors`, or nothing).
     fn contents_beyond(
         &self,
@@ -397,7 +398,8 @@ impl Spool {
                    AND NOT EXISTS (SELECT 1 FROM contents_sent WHERE target = ?1 AND content = contents.rowid)
                    AND EXISTS (SELECT 1 FROM events LEFT JOIN cursors ON cursors.target = ?1
                                AND cursors.epoch = events.epoch
-                               WHERE events.id = contents.event {which})
+                               LEFT JOIN holes ON holes.epoch = events.epoch AND holes.seq = events.seq
+                               WHERE events.id = contents.event AND holes.seq IS NULL {which})
                  ORDER BY rowid"
             ))
             .map_err(sql)?;

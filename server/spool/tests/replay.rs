@@ -268,6 +268,22 @@ fn contents_follow_their_acknowledged_events_in_order_once() {
 }
 
 #[test]
+fn the_text_of_an_event_that_does_not_travel_stays_and_holds_up_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(dir.path()).unwrap();
+    let appends: Vec<Append> = (1..=3).map(|n| event_with_content(n, &format!("text {n}"))).collect();
+    let epoch = spool.append(&appends).unwrap().epoch;
+    spool.quarantine(&epoch, 2, "too odd").unwrap();
+    drain(&mut spool, &mut Collector::default(), 10, 1 << 20);
+    let contents = spool.pending_contents(TO, 10).unwrap();
+    assert_eq!(contents.iter().map(|it| it.upload.text.as_str()).collect::<Vec<_>>(), ["text 1", "text 3"]);
+    for content in contents {
+        spool.content_sent(TO, &content.kept).unwrap();
+    }
+    assert!(spool.pending_contents(TO, 10).unwrap().is_empty());
+}
+
+#[test]
 fn the_lease_is_independent_of_the_spool() {
     let dir = tempfile::tempdir().unwrap();
     let _lease = Lease::try_take(dir.path()).unwrap().unwrap();

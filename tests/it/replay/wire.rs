@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use countersign_event::batch::Batch;
 
 /// One request as it came.
+#[derive(Clone)]
 pub struct Request {
     /// Its number on this server, from 0.
     pub number: usize,
@@ -42,6 +43,8 @@ pub enum Reply {
     Hang,
     /// Close at once.
     Close,
+    /// Close so that the other side is told that its connection is gone (RST).
+    Reset,
 }
 
 /// Writes an answer.
@@ -83,10 +86,19 @@ fn talk(mut stream: TcpStream, counter: &AtomicUsize, reply: &(dyn Fn(&Request) 
                 }
             }
             Reply::Close => return,
+            Reply::Reset => return reset(&stream),
             Reply::Hang => while matches!(stream.read(&mut [0; 64]), Ok(n) if n > 0) {},
         }
     }
 }
+
+#[cfg(unix)]
+fn reset(stream: &TcpStream) {
+    rustix::net::sockopt::set_socket_linger(stream, Some(std::time::Duration::ZERO)).expect("a socket");
+}
+
+#[cfg(not(unix))]
+fn reset(_: &TcpStream) {}
 
 /// Passes a request on and returns the answer; `None` where nobody answers.
 pub fn pass_on(request: &Request, to: SocketAddr) -> Option<Vec<u8>> {

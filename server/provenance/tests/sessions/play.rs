@@ -120,7 +120,7 @@ pub(crate) fn steps(lines: Lines) -> impl Strategy<Value = Vec<Step>> {
         1 => Just(By::Nobody),
     ];
     let step = (by, prop::collection::vec(act(lines), 1..4)).prop_map(|(by, acts)| Step { by, acts });
-    prop::collection::vec(step, 1..30)
+    prop::collection::vec(step, 1..40)
 }
 
 /// What came of comparing.

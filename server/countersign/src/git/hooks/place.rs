@@ -70,10 +70,11 @@ impl Place {
     }
 
     /// Tells which commits were rewritten to which, as git has it in its own files: an amended commit in
-    /// the reflog, those of a rebase in a list.
+    /// the reflog, those of a rebase in a list. Empty where git has gone on and they say it no longer.
     pub(super) fn rewritten(&self, command: Option<&str>) -> Vec<(String, String)> {
         if command == Some("amend") {
-            return self.last_move().into_iter().collect();
+            let line = self.last_line().filter(|line| line.contains("\tcommit (amend)"));
+            return line.as_deref().and_then(pair).into_iter().collect();
         }
         let lists = ["rebase-merge/rewritten-list", "rebase-apply/rewritten"];
         let Some(list) = lists.iter().find_map(|list| std::fs::read_to_string(self.layout.git_dir.join(list)).ok())
@@ -106,15 +107,19 @@ impl Place {
         id
     }
 
-    /// The last line of HEAD's reflog: from where to where.
+    /// The last move in HEAD's reflog: from where to where.
     fn last_move(&self) -> Option<(String, String)> {
+        pair(&self.last_line()?)
+    }
+
+    fn last_line(&self) -> Option<String> {
         let mut file = File::open(self.layout.git_dir.join("logs/HEAD")).ok()?;
         let length = file.metadata().ok()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(REFLOG_TAIL))).ok()?;
         let mut tail = Vec::new();
         file.take(REFLOG_TAIL).read_to_end(&mut tail).ok()?;
         let tail = String::from_utf8_lossy(&tail);
-        pair(tail.trim_end().rsplit('\n').next()?)
+        tail.trim_end().rsplit('\n').next().map(str::to_owned)
     }
 
     fn ask(&self, deadline: Deadline) -> Option<(String, String)> {
@@ -216,6 +221,9 @@ mod tests {
         let pairs = vec![(OLD.to_owned(), NEW.to_owned())];
         let (_dir, amended) = place(&[("HEAD", NEW), ("logs/HEAD", &log)]);
         assert_eq!(amended.rewritten(Some("amend")), pairs);
+        let later = format!("{log}{NEW} {OLD} A <a@b> 3 +0000\tcommit: z\n");
+        let (_dir, gone_on) = place(&[("HEAD", NEW), ("logs/HEAD", &later)]);
+        assert_eq!(gone_on.rewritten(Some("amend")), []);
         let list = format!("{OLD} {NEW}\nnonsense\n");
         let (_dir, rebased) = place(&[("HEAD", NEW), ("rebase-merge/rewritten-list", &list)]);
         assert_eq!(rebased.rewritten(Some("rebase")), pairs);
