@@ -1,5 +1,6 @@
 //! From the spool to the archive and back, through outages, lies and lost answers.
 
+mod continuity;
 #[cfg(unix)]
 mod oracle;
 #[cfg(target_os = "linux")]

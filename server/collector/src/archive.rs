@@ -91,6 +91,13 @@ pub enum Place {
     Hole(Hole),
 }
 
+impl Place {
+    /// Returns whether nothing may follow in this epoch: the chain can't be computed across it.
+    pub fn ends_epoch(&self) -> bool {
+        matches!(self, Place::Hole(hole) if hole.sha256.is_none())
+    }
+}
+
 /// What an event is found by. Everything here is a copy of what stands in its bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Index {
@@ -249,6 +256,8 @@ pub trait Archive: Send {
     fn rows_after(&mut self, scope: &Scope, after: i64, limit: usize) -> Outcome<Vec<Row>>;
     /// Returns the rows of an epoch in order of seq, after a seq.
     fn rows_of(&mut self, stream: &str, epoch: &str, after_seq: u64, limit: usize) -> Outcome<Vec<Row>>;
+    /// Returns the first row of a stream that holds an event of this id.
+    fn row_of_event(&mut self, stream: &str, id: &str) -> Outcome<Option<Row>>;
     /// Returns the rows that speak of a contribution, in order of arrival.
     fn rows_about(&mut self, scope: &Scope, contribution: &str, limit: usize) -> Outcome<Vec<Row>>;
     /// Returns the contributions that events of this path speak of, oldest first.

@@ -69,6 +69,9 @@ impl From<Refusal> for Problem {
                 Problem::new(StatusCode::PAYLOAD_TOO_LARGE, why, "split the batch; nothing was acknowledged")
             }
             Refusal::Invalid(why) => Problem::bad_request(why),
+            Refusal::Ended(seq) => Problem::bad_request(format!(
+                "the epoch ended at seq {seq} with a hole of unknown digest; what follows belongs in a new epoch"
+            )),
             Refusal::Gap(cursor) => conflict(
                 "gap",
                 cursor.acked_through + 1,

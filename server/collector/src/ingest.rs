@@ -36,6 +36,8 @@ pub enum Refusal {
     Invalid(String),
     /// It does not continue where the archive stands.
     Gap(Cursor),
+    /// Its epoch was ended by a hole of unknown digest.
+    Ended(u64),
     /// It is another history than the archived one; the evidence is kept.
     Fork {
         /// The first place that differs.
@@ -98,9 +100,10 @@ impl Checked {
         }
     }
 
-    /// The hash after `seq`, as far as the batch says it.
+    /// The hash after `seq`, as far as the batch says it. After a hole of unknown digest nobody can say.
     fn hash_after(&self, seq: u64) -> Option<Hash> {
-        self.hash_before(seq + 1)
+        let place = seq.checked_sub(self.first_seq).and_then(|n| self.places.get(n as usize));
+        if place.is_some_and(|place| place.what.ends_epoch()) { None } else { self.hash_before(seq + 1) }
     }
 }
 
@@ -227,7 +230,12 @@ pub fn place(
     if batch.first_seq > cursor.acked_through + 1 && !batch.places.is_empty() {
         return Ok(Err(Refusal::Gap(cursor)));
     }
-    if let Some(fork) = first_difference(archive, batch, &cursor)? {
+    let new_from = cursor.acked_through + 1;
+    let ended = has_ended(archive, batch, &cursor)?;
+    if ended && batch.first_seq + batch.places.len() as u64 > new_from {
+        return Ok(Err(Refusal::Ended(cursor.acked_through)));
+    }
+    if let Some(fork) = first_difference(archive, batch, &cursor, ended)? {
         let (seq, ours) = (fork.seq, fork.ours.is_some());
         archive.put_fork(&fork, now_ms)?;
         let why = if ours { "another event is archived in this place" } else { "a signed head said otherwise" };
@@ -239,9 +247,12 @@ pub fn place(
         archive.put_stream(&stream, now_ms)?;
     }
     archive.put_head(&batch.head, now_ms)?;
-    let known = (cursor.acked_through + 1).saturating_sub(batch.first_seq) as usize;
-    let new = batch.places.get(known..).unwrap_or_default();
-    archive.append(stream, epoch, new, now_ms)?;
+    let known = new_from.saturating_sub(batch.first_seq) as usize;
+    let mut new = batch.places.get(known..).unwrap_or_default().to_vec();
+    for place in &mut new {
+        once(archive, stream, place)?;
+    }
+    archive.append(stream, epoch, &new, now_ms)?;
     // Everything of the batch is archived now. No more than what was sent is acknowledged, so that a
     // device can refuse whoever claims more; an empty batch is told where the archive stands.
     let (acked_through, head_hash) =
@@ -250,8 +261,33 @@ pub fn place(
     Ok(Ok(BatchAnswer { acked_through, head_hash, verdicts: batch.verdicts.clone(), gaps, retry_after: None }))
 }
 
+/// Returns whether the epoch was ended by a hole of unknown digest.
+fn has_ended(archive: &mut dyn Archive, batch: &Checked, cursor: &Cursor) -> Result<bool, ArchiveError> {
+    let Some(before) = cursor.acked_through.checked_sub(1) else { return Ok(false) };
+    let last = archive.rows_of(&batch.stream, &batch.epoch, before, 1)?;
+    Ok(last.first().is_some_and(|row| row.what.as_ref().is_err_and(|hole| hole.sha256.is_none())))
+}
+
+/// Puts a hole in the place of an event that the stream has already, byte for byte, in another epoch: a
+/// device that had to begin an epoch anew may not know what arrived in the one before.
+fn once(archive: &mut dyn Archive, stream: &str, place: &mut Placed) -> Result<(), ArchiveError> {
+    let Place::Event(bytes, index) = &place.what else { return Ok(()) };
+    let Some(row) = archive.row_of_event(stream, &index.id)? else { return Ok(()) };
+    if row.what.is_ok_and(|archived| archived == *bytes) {
+        let reason = format!("archived already: epoch {}, seq {}", row.epoch, row.seq);
+        let sha256 = Some(Hash(sha256(bytes.as_bytes())));
+        place.what = Place::Hole(Hole { seq: place.seq, sha256, reason });
+    }
+    Ok(())
+}
+
 /// Returns the first place at which the batch and the archive tell different histories.
-fn first_difference(archive: &mut dyn Archive, batch: &Checked, cursor: &Cursor) -> Result<Option<Fork>, ArchiveError> {
+fn first_difference(
+    archive: &mut dyn Archive,
+    batch: &Checked,
+    cursor: &Cursor,
+    ended: bool,
+) -> Result<Option<Fork>, ArchiveError> {
     let (stream, epoch) = (batch.stream.as_str(), batch.epoch.as_str());
     let mut archived = |seq: u64| match seq {
         0 => Ok(None),
@@ -265,7 +301,9 @@ fn first_difference(archive: &mut dyn Archive, batch: &Checked, cursor: &Cursor)
             return Ok(Some(evidence(batch, seq, Some(ours), theirs)));
         }
     }
-    if batch.head.seq <= cursor.acked_through
+    // What the device signed where its epoch ended can't be computed without the digest.
+    let comparable = if ended { cursor.acked_through - 1 } else { cursor.acked_through };
+    if batch.head.seq <= comparable
         && let Some(ours) = archived(batch.head.seq)?.filter(|ours| *ours != batch.head.hash)
     {
         return Ok(Some(evidence(batch, batch.head.seq, Some(ours), batch.head.hash)));

@@ -4,6 +4,8 @@
 
 use std::path::Path;
 
+use countersign_event::batch::Cursor;
+use countersign_event::chain::Hash;
 use serde_json::json;
 
 use crate::access::{self, Read};
@@ -59,6 +61,17 @@ impl Local {
     pub fn verify(&mut self) -> Result<Report, ArchiveError> {
         self.record("verify")?;
         verify::archive(&mut self.archive, self.keys.genesis(), &self.keys.sealing)
+    }
+
+    /// Returns where the archive stands in every epoch of a stream.
+    pub fn cursors(&mut self, stream: &str) -> Result<Vec<Cursor>, ArchiveError> {
+        self.record("cursors")?;
+        self.archive.cursors(stream)
+    }
+
+    /// Returns the hash after an archived place.
+    pub fn hash_at(&mut self, stream: &str, epoch: &str, seq: u64) -> Result<Option<Hash>, ArchiveError> {
+        self.archive.hash_at(stream, epoch, seq)
     }
 
     fn record(&mut self, what: &str) -> Result<(), ArchiveError> {

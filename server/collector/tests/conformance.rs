@@ -10,12 +10,14 @@ use std::path::Path;
 use countersign_collector::archive::sqlite::Sqlite;
 use countersign_collector::archive::{Archive, Scope};
 use countersign_collector::ingest::{self, Refusal};
+use countersign_collector::local::Local;
+use countersign_collector::verify::Report;
 use countersign_event::batch::{Batch, BatchAnswer, Item};
 use countersign_event::chain::Hash;
 use countersign_event::digest::hex;
 use ed25519_dalek::{Signer, SigningKey};
 use proptest::prelude::*;
-use support::Device;
+use support::{Device, event};
 
 type Engine = fn(&Path) -> Box<dyn Archive>;
 
@@ -42,6 +44,10 @@ fn stored(archive: &mut dyn Archive) -> Vec<(u64, String)> {
     rows.iter()
         .map(|row| (row.seq, row.what.as_ref().map_or("hole".into(), |bytes| bytes.as_str().to_owned())))
         .collect()
+}
+
+fn verified(data: &Path) -> Report {
+    Local::open(data, "test").unwrap().verify().unwrap()
 }
 
 fn device(events: usize) -> Device {
@@ -249,6 +255,54 @@ fn nothing_may_follow_a_hole_whose_digest_nobody_knows() {
         let Item::Hole(hole) = &mut device.items[0] else { unreachable!() };
         hole.sha256 = None;
         assert!(matches!(send(archive, device.batch(1, 2)), Err(Refusal::Invalid(_))));
+    });
+}
+
+#[test]
+fn a_hole_of_unknown_digest_ends_its_epoch_and_whatever_was_announced_beyond_stays_a_gap() {
+    on_every_engine(|archive, data| {
+        let mut device = device(3);
+        send(archive, Batch { events: Vec::new(), ..device.batch(1, 3) }).unwrap();
+        // The device signed it when it still had it.
+        let (known, signed) = (device.batch(1, 3), device.head(2));
+        device.hole(2);
+        let Item::Hole(hole) = &mut device.items[1] else { unreachable!() };
+        hole.sha256 = None;
+        let ended = Batch { events: device.items[..2].to_vec(), head: signed, ..known.clone() };
+        let answer = send(archive, ended.clone()).unwrap();
+        assert_eq!(answer.acked_through, 2);
+        assert_eq!(send(archive, ended).unwrap(), answer, "sent again, it is the same");
+        let beyond = Batch {
+            first_seq: 3,
+            previous: answer.head_hash,
+            events: known.events[2..].to_vec(),
+            head: device.head(3),
+            ..known
+        };
+        assert_eq!(send(archive, beyond), Err(Refusal::Ended(2)));
+        let gaps = archive.gaps(&device.stream).unwrap();
+        assert_eq!((gaps.len(), gaps[0].from_seq, gaps[0].to_seq), (1, 3, 3));
+        let report = verified(data);
+        assert!(report.ok, "{report:?}");
+    });
+}
+
+#[test]
+fn an_event_that_comes_again_in_another_epoch_is_a_hole_that_says_where_it_is() {
+    on_every_engine(|archive, data| {
+        let first = device(3);
+        send(archive, first.batch(1, 3)).unwrap();
+        let mut again = Device { epoch: "epoch-2".to_owned(), ..device(3) };
+        again.push(&event(9, "capture.resumed", "{}"));
+        let answer = send(archive, again.batch(1, 4)).unwrap();
+        assert_eq!((answer.acked_through, answer.verdicts.len()), (4, 0));
+        let mut expected = sent(&first);
+        expected.push((4, sent(&again)[3].1.clone()));
+        let events: Vec<(u64, String)> = stored(archive).into_iter().filter(|(_, text)| text != "hole").collect();
+        assert_eq!(events, expected, "each once");
+        let row = archive.rows_of(&again.stream, "epoch-2", 0, 1).unwrap().remove(0);
+        assert!(row.what.unwrap_err().reason.contains("seq 1"));
+        assert!(verified(data).ok);
     });
 }
 

@@ -185,6 +185,9 @@ pub(crate) struct VerifyArgs {
     /// Check a collector's archive instead: its data directory
     #[arg(long, value_name = "DIR")]
     pub(crate) archive: Option<PathBuf>,
+    /// Check this device's spool and the archive, and each against the other
+    #[arg(long, requires = "archive")]
+    pub(crate) against_spool: bool,
 }
 
 /// Arguments of `trace`.

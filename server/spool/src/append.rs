@@ -1,6 +1,7 @@
 //! The one way into the trail: a transaction that gives events their address and their hash.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use countersign_event::chain::{self, Hash};
@@ -18,7 +19,7 @@ use crate::{Device, SpoolError, sys};
 /// The spool, open for writing. One writer at a time among all processes; SQLite's lock sees to it.
 pub struct Spool {
     pub(crate) conn: Connection,
-    pub(crate) device: Device,
+    pub(crate) device: Arc<Device>,
     pub(crate) layout: Layout,
     pub(crate) patience: Patience,
     /// How long each operation waits for locks.
@@ -99,7 +100,7 @@ impl Spool {
         bounds::keep_reserve(&layout.reserve);
         Ok(Spool {
             conn: opened.conn,
-            device: opened.device,
+            device: Arc::new(opened.device),
             layout,
             patience,
             lock_wait,

@@ -4,8 +4,10 @@
 //! head. Only the collector's answer moves a cursor, and only where its hash is ours: another hash at
 //! the same place is a fork. Contents follow their acknowledged events in a lane of their own.
 
-use countersign_event::batch::{Batch, ContentUpload, Hole, Item};
-use countersign_event::chain::Hash;
+use std::sync::Arc;
+
+use countersign_event::batch::{Batch, ContentUpload, Cursor, Hole, Item};
+use countersign_event::chain::{self, Hash};
 use countersign_event::digest::{hex, sha256};
 use countersign_event::payload::{Payload, trail};
 use countersign_event::{Event, How};
@@ -92,13 +94,21 @@ impl Spool {
                 continue;
             }
             let first_seq = acked + 1;
-            let items = items(&self.conn, epoch, first_seq, max_events.max(1), max_bytes).map_err(sql)?;
-            let last_seq = acked + items.len() as u64;
-            let previous = hash_at(&self.conn, epoch, acked).map_err(sql)?;
-            let (false, Some(previous)) = (items.is_empty(), previous) else {
-                let source = rusqlite::Error::QueryReturnedNoRows;
-                return Err(SpoolError::Corrupt { path: db, source });
+            let corrupt = || SpoolError::Corrupt { path: db.clone(), source: rusqlite::Error::QueryReturnedNoRows };
+            let previous = hash_at(&self.conn, epoch, acked).map_err(sql)?.ok_or_else(corrupt)?;
+            let items = match items(&self.conn, epoch, first_seq, previous, max_events.max(1), max_bytes) {
+                Ok(items) => items,
+                // The next look finds a hole there, and what follows it in another epoch.
+                Err(Unsent::Altered(seq)) => {
+                    self.end_at(epoch, seq)?;
+                    return self.batch_beyond(to, beyond, max_events, max_bytes);
+                }
+                Err(Unsent::Sql(error)) => return Err(sql(error)),
             };
+            let last_seq = acked + items.len() as u64;
+            if items.is_empty() {
+                return Err(corrupt());
+            }
             let batch = self.batch(to, epoch, first_seq, previous, items, last_seq)?;
             return Ok(Some(PendingBatch { batch, last_seq }));
         }
@@ -131,7 +141,7 @@ impl Spool {
         events: Vec<Item>,
         through: u64,
     ) -> Result<Batch, SpoolError> {
-        let newest = head::newest(&self.conn, &epoch.epoch).map_err(|e| self.sql(e))?;
+        let newest = head::newest(&self.conn, epoch).map_err(|e| self.sql(e))?;
         let head = match newest.filter(|head| head.seq >= through) {
             Some(head) => head,
             None => self.sign(epoch)?,
@@ -198,6 +208,118 @@ impl Spool {
         )
         .map_err(sql)?;
         tx.commit().map_err(sql)
+    }
+
+    /// Puts every epoch's cursor where the collector says it stands, all of them, and forgets what it has
+    /// of the texts of events that it lost: they go again. What it says beyond what we can prove stays out.
+    ///
+    /// Returns whether something will be sent again.
+    pub fn resynchronise(&mut self, to: &str, theirs: &[Cursor]) -> Result<bool, SpoolError> {
+        let db = self.layout.db.clone();
+        let sql = |e| SpoolError::sqlite(&db, e);
+        let epochs = self.epochs()?;
+        let tx = self.begin(false)?;
+        let mut again = false;
+        for epoch in &epochs {
+            let ours = acked_through(&tx, target(to), &epoch.epoch).map_err(sql)?;
+            let cursor = theirs.iter().find(|cursor| cursor.epoch == epoch.epoch);
+            let seq = cursor.map_or(0, |cursor| cursor.acked_through);
+            let proven = match cursor {
+                None => true,
+                Some(cursor) => hash_at(&tx, epoch, seq).map_err(sql)? == Some(cursor.head_hash),
+            };
+            if seq >= ours || !proven {
+                continue;
+            }
+            again = true;
+            let set = "UPDATE cursors SET acked_through = ? WHERE target = ? AND epoch = ?";
+            tx.execute(set, (seq, target(to), &epoch.epoch)).map_err(sql)?;
+            tx.execute(
+                "UPDATE content_cursors SET through = min(through, coalesce(
+                     (SELECT min(contents.rowid) - 1 FROM contents JOIN events ON events.id = contents.event
+                      WHERE events.epoch = ?2 AND events.seq > ?3), through)) WHERE target = ?1",
+                (target(to), &epoch.epoch, seq),
+            )
+            .map_err(sql)?;
+            tx.execute(
+                "DELETE FROM contents_sent WHERE target = ?1 AND content IN
+                     (SELECT contents.rowid FROM contents JOIN events ON events.id = contents.event
+                      WHERE events.epoch = ?2 AND events.seq > ?3)",
+                (target(to), &epoch.epoch, seq),
+            )
+            .map_err(sql)?;
+        }
+        tx.commit().map_err(sql)?;
+        Ok(again)
+    }
+
+    /// Returns whether a collector has, as far as we know, something of another epoch than the current one.
+    pub fn has_older_epochs(&self, to: &str) -> Result<bool, SpoolError> {
+        let sql = "SELECT count(*) FROM cursors JOIN epochs USING (epoch) WHERE target = ? AND acked_through > 0
+                   AND set_aside IS NULL AND ordinal < (SELECT max(ordinal) FROM epochs)";
+        self.conn.query_row(sql, [target(to)], |row| Ok(row.get::<_, i64>(0)? > 0)).map_err(|e| self.sql(e))
+    }
+
+    /// Returns whether an epoch has this hash after a place.
+    pub fn has_hash(&self, epoch: &str, seq: u64, hash: Hash) -> Result<bool, SpoolError> {
+        let Some(epoch) = self.epochs()?.into_iter().find(|it| it.epoch == epoch) else { return Ok(false) };
+        Ok(hash_at(&self.conn, &epoch, seq).map_err(|e| self.sql(e))? == Some(hash))
+    }
+
+    /// Closes an epoch because a collector holds another history of it, from `seq` on as far as it
+    /// knows, and goes on in a new one. What was not acknowledged and differs follows there; what both
+    /// have in common still goes in its old place.
+    ///
+    /// Returns `false` where there was nothing to do: no such epoch, or one that was closed before.
+    pub fn forked(&mut self, to: &str, epoch: &str, seq: u64) -> Result<bool, SpoolError> {
+        let db = self.layout.db.clone();
+        let sql = |e| SpoolError::sqlite(&db, e);
+        let Some(forked) = self.epochs()?.into_iter().find(|it| it.epoch == epoch) else { return Ok(false) };
+        let device = Arc::clone(&self.device);
+        let tx = self.begin(true)?;
+        let now = epoch::current_whole(&tx, &db)?;
+        let (last, _) = forked.last(&tx).map_err(sql)?;
+        let acked = acked_through(&tx, target(to), epoch).map_err(sql)?;
+        let through = seq.saturating_sub(1).max(acked).min(last);
+        if now.epoch != epoch && through == last {
+            return Ok(false);
+        }
+        // A collector can't tell a copy from a backup.
+        epoch::fork(&tx, &device, &forked, through, seq.min(last + 1), How::Reported, "unknown").map_err(sql)?;
+        tx.commit().map_err(sql)?;
+        self.first = false;
+        Ok(true)
+    }
+
+    /// Ends an epoch at an event that was altered or taken out: a hole of unknown digest stands there,
+    /// and what follows goes on in a new epoch. The event itself stays as it is, for `verify` to name.
+    fn end_at(&mut self, epoch: &Epoch, seq: u64) -> Result<(), SpoolError> {
+        let db = self.layout.db.clone();
+        let sql = |e| SpoolError::sqlite(&db, e);
+        let device = Arc::clone(&self.device);
+        let tx = self.begin(true)?;
+        tx.execute(
+            "INSERT INTO holes (epoch, seq, sha256, reason) VALUES (?1, ?2, NULL, 'unreadable')
+             ON CONFLICT DO UPDATE SET sha256 = NULL, reason = 'unreadable'",
+            (&epoch.epoch, seq),
+        )
+        .map_err(sql)?;
+        let (last, _) = epoch.last(&tx).map_err(sql)?;
+        epoch::end(&tx, &device, epoch, seq, |follow| {
+            Payload::TrailRecovered(trail::Recovered {
+                how: How::Observed,
+                reason: "altered".to_owned(),
+                set_aside: String::new(),
+                previous_epoch: Some(epoch.epoch.clone()),
+                previous_seq: Some(seq - 1),
+                salvaged: follow,
+                lost: Some((last.max(seq) + 1 - seq).saturating_sub(follow)),
+            })
+        })
+        .map_err(sql)?;
+        tx.commit().map_err(sql)?;
+        self.first = false;
+        Ok(())
     }
 
     /// Takes an event that a collector can never accept out of what travels: a hole with its digest
@@ -377,61 +499,75 @@ fn content_cursor(conn: &Connection, target: &str) -> rusqlite::Result<i64> {
         .map(Option::unwrap_or_default)
 }
 
+/// Why items can't be handed out.
+enum Unsent {
+    /// The event at this place is not the one that was hashed, or there is none.
+    Altered(u64),
+    Sql(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Unsent {
+    fn from(error: rusqlite::Error) -> Self {
+        Unsent::Sql(error)
+    }
+}
+
 /// Reads events and holes from `first_seq` on, without gaps, up to the barrier and the limits.
+///
+/// Errors: `Altered` only where it is the first; what stands before it is handed out first.
 fn items(
     conn: &Connection,
     epoch: &Epoch,
     first_seq: u64,
+    previous: Hash,
     max_events: usize,
     max_bytes: usize,
-) -> rusqlite::Result<Vec<Item>> {
-    let mut statement = conn.prepare(
-        "SELECT events.seq, bytes, holes.seq IS NOT NULL, sha256, reason FROM events
-         LEFT JOIN holes ON holes.epoch = events.epoch AND holes.seq = events.seq
-         WHERE events.epoch = ? AND events.seq BETWEEN ? AND ? ORDER BY events.seq LIMIT ?",
-    )?;
-    let mut rows = statement.query((&epoch.epoch, first_seq, epoch.barrier_seq, max_events as i64))?;
-    let (mut items, mut bytes) = (Vec::new(), 0);
-    while let Some(row) = rows.next()? {
-        let seq: u64 = row.get(0)?;
-        // They were let go, or somebody took them out. The rest still goes, and the collector sees where.
-        while first_seq + (items.len() as u64) < seq && items.len() < max_events && bytes <= max_bytes {
-            let missing = first_seq + items.len() as u64;
-            items.push(hole(conn, epoch, missing)?.map_or_else(|| unreadable(missing), Item::Hole));
-            bytes += HOLE_BYTES;
-        }
-        if items.len() == max_events || first_seq + (items.len() as u64) < seq {
-            break;
-        }
-        let item = if row.get(2)? {
-            bytes += HOLE_BYTES;
-            Item::Hole(Hole { seq, sha256: row.get::<_, Option<[u8; 32]>>(3)?.map(Hash), reason: row.get(4)? })
-        } else {
-            let text: String = row.get(1)?;
-            bytes += text.len() + 1;
-            match RawValue::from_string(text) {
-                Ok(event) => Item::Event(event),
-                // Somebody changed it.
-                Err(_) => unreadable(seq),
+) -> Result<Vec<Item>, Unsent> {
+    let mut events = conn.prepare("SELECT hash, CAST(bytes AS BLOB) FROM events WHERE epoch = ? AND seq = ?")?;
+    let mut holes = conn.prepare("SELECT sha256, reason FROM holes WHERE epoch = ? AND seq = ?")?;
+    let (mut items, mut bytes, mut hash) = (Vec::new(), 0, previous);
+    for seq in (first_seq..=epoch.barrier_seq).take(max_events) {
+        let hole = holes
+            .query_row((&epoch.epoch, seq), |row| {
+                Ok(Hole { seq, sha256: row.get::<_, Option<[u8; 32]>>(0)?.map(Hash), reason: row.get(1)? })
+            })
+            .optional()?;
+        let event = events
+            .query_row((&epoch.epoch, seq), |row| Ok((Hash(row.get(0)?), row.get::<_, Vec<u8>>(1)?)))
+            .optional()?;
+        let (item, size, after) = match (hole, event) {
+            // An unknown digest ends the epoch.
+            (Some(hole), _) if hole.sha256.is_none() => (Item::Hole(hole), HOLE_BYTES, None),
+            (Some(hole), event) => {
+                let after = hole.sha256.map(|digest| chain::next_digest(hash, &digest.0));
+                if event.is_some_and(|(stored, _)| Some(stored) != after) {
+                    return first_of(items, seq);
+                }
+                (Item::Hole(hole), HOLE_BYTES, after)
             }
+            (None, Some((stored, text))) => {
+                let after = chain::next(hash, &text);
+                let raw = String::from_utf8(text).ok().and_then(|text| RawValue::from_string(text).ok());
+                let Some(raw) = raw.filter(|_| after == stored) else { return first_of(items, seq) };
+                let size = raw.get().len() + 1;
+                (Item::Event(raw), size, Some(after))
+            }
+            (None, None) => return first_of(items, seq),
         };
+        bytes += size;
         if !items.is_empty() && bytes > max_bytes {
             break;
         }
         items.push(item);
+        match after {
+            Some(after) => hash = after,
+            None => break,
+        }
     }
     Ok(items)
 }
 
-/// Returns the hole in the place of an event that was let go.
-fn hole(conn: &Connection, epoch: &Epoch, seq: u64) -> rusqlite::Result<Option<Hole>> {
-    conn.query_row("SELECT sha256, reason FROM holes WHERE epoch = ? AND seq = ?", (&epoch.epoch, seq), |row| {
-        Ok(Hole { seq, sha256: row.get::<_, Option<[u8; 32]>>(0)?.map(Hash), reason: row.get(1)? })
-    })
-    .optional()
-}
-
-/// What stands for an event that can't be read any more. The chain breaks here, as it should.
-fn unreadable(seq: u64) -> Item {
-    Item::Hole(Hole { seq, sha256: None, reason: "unreadable".to_owned() })
+/// What stands before an altered event still goes.
+fn first_of(items: Vec<Item>, altered: u64) -> Result<Vec<Item>, Unsent> {
+    if items.is_empty() { Err(Unsent::Altered(altered)) } else { Ok(items) }
 }

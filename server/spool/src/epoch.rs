@@ -10,7 +10,6 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use uuid::Uuid;
 
 use crate::append::insert;
-use crate::head::side_heads;
 use crate::open::Layout;
 use crate::prepare::Prepared;
 use crate::{Device, SpoolError, sys};
@@ -82,87 +81,129 @@ pub(crate) fn all(conn: &Connection) -> rusqlite::Result<Vec<Epoch>> {
     conn.prepare(&format!("SELECT {COLUMNS} FROM epochs ORDER BY ordinal"))?.query_map([], from_row)?.collect()
 }
 
-/// What went before a spool that had to begin anew.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Lost {
-    /// Epochs that the side file has heads of, oldest first, with the last seq that was signed.
-    epochs: Vec<(String, u64)>,
-    reason: String,
-    set_aside: String,
+/// Adds an epoch after all others and returns it.
+pub(crate) fn begin(tx: &Connection, device: &Device, reason: &str) -> rusqlite::Result<Epoch> {
+    add(tx, device, &Uuid::now_v7().to_string(), reason, None)?;
+    current(tx).map(|epoch| epoch.expect("it was inserted just now"))
 }
 
-/// Why the first epoch of a file begins.
-pub(crate) enum Opening {
-    /// The device is new.
-    First,
-    /// There was a spool here before.
-    Recovered(Lost),
-}
-
-/// Looks whether a new, empty spool has lost predecessors: a file set aside, or heads that were
-/// signed for events that are no longer here.
-pub(crate) fn lost_before(layout: &Layout, broken: Option<String>, set_aside: Option<String>) -> Option<Lost> {
-    let mut epochs: Vec<(String, u64)> = Vec::new();
-    for head in side_heads(&layout.heads).ok()?.heads {
-        match epochs.iter_mut().find(|(epoch, _)| *epoch == head.epoch) {
-            Some((_, seq)) => *seq = (*seq).max(head.seq),
-            None => epochs.push((head.epoch, head.seq)),
-        }
-    }
-    if epochs.is_empty() && set_aside.is_none() {
-        return None;
-    }
-    let reason = broken.unwrap_or_else(|| "missing".to_owned());
-    Some(Lost { epochs, reason, set_aside: set_aside.unwrap_or_default() })
-}
-
-/// Begins the first epoch of a spool file, with a record of what was lost before it.
-pub(crate) fn open_first(
-    conn: &mut Connection,
-    layout: &Layout,
+/// Adds a row for an epoch.
+pub(crate) fn add(
+    tx: &Connection,
     device: &Device,
-    opening: Opening,
-) -> Result<(), SpoolError> {
+    epoch: &str,
+    reason: &str,
+    set_aside: Option<&str>,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "INSERT INTO epochs (epoch, stream, public_key, opened_at, reason, set_aside) VALUES (?, ?, ?, ?, ?, ?)",
+        (epoch, device.stream(), hex(&device.public_key()), sys::now().to_string(), reason, set_aside),
+    )
+    .map(|_| ())
+}
+
+/// Ends an epoch after `through` and writes down why: as the first event of a new epoch, or, where
+/// another one is current already, at its end. What the epoch had beyond `through` follows there, in
+/// order, byte for byte; only its addresses are new. The caller commits, FULL.
+///
+/// `record` is told how many events follow.
+pub(crate) fn end(
+    tx: &Connection,
+    device: &Device,
+    ended: &Epoch,
+    through: u64,
+    record: impl FnOnce(u64) -> Payload,
+) -> rusqlite::Result<()> {
+    let now = current(tx)?.filter(|now| now.epoch != ended.epoch);
+    let follow = beyond(tx, ended, through)?;
+    let event = Event {
+        id: Uuid::now_v7(),
+        source: device.urn(),
+        time: sys::now(),
+        subject: None,
+        payload: record(follow.len() as u64),
+    };
+    let reason = if matches!(event.payload, Payload::TrailForked(_)) { "forked" } else { "recovered" };
+    let now = match now {
+        Some(now) => now,
+        None => begin(tx, device, reason)?,
+    };
+    let placed = insert(tx, &now, &[Prepared::own(&event)], true)?;
+    let (mut seq, mut hash) = (placed.last_seq, placed.last_hash);
+    let mut renumber = tx.prepare("UPDATE events SET epoch = ?, seq = ?, hash = ? WHERE rowid = ?")?;
+    let mut hollow = tx.prepare("UPDATE holes SET epoch = ?, seq = ? WHERE epoch = ? AND seq = ?")?;
+    for place in follow {
+        seq += 1;
+        let bytes: Vec<u8> =
+            tx.query_row("SELECT CAST(bytes AS BLOB) FROM events WHERE rowid = ?", [place.rowid], |row| row.get(0))?;
+        hash = chain::next(hash, &bytes);
+        renumber.execute((&now.epoch, seq, hash.0, place.rowid))?;
+        hollow.execute((&now.epoch, seq, &ended.epoch, place.seq))?;
+    }
+    tx.execute("UPDATE epochs SET barrier_seq = ? WHERE epoch = ?", (seq, &now.epoch))?;
+    tx.execute("UPDATE epochs SET barrier_seq = min(barrier_seq, ?) WHERE epoch = ?", (through, &ended.epoch))?;
+    Ok(())
+}
+
+/// A place in an epoch that is about to end before it.
+struct Beyond {
+    rowid: i64,
+    seq: u64,
+}
+
+/// Returns the events after a place that are still what was written, as far as their neighbours tell.
+/// The others stay where they are, for `verify` to name.
+fn beyond(tx: &Connection, epoch: &Epoch, through: u64) -> rusqlite::Result<Vec<Beyond>> {
+    let mut statement = tx
+        .prepare("SELECT rowid, seq, hash, CAST(bytes AS BLOB) FROM events WHERE epoch = ? AND seq > ? ORDER BY seq")?;
+    let mut rows = statement.query((&epoch.epoch, through))?;
+    // The hash that was stored there, even where the bytes were altered: the next event was chained to it.
+    let stored = "SELECT hash FROM events WHERE epoch = ? AND seq = ?";
+    let stored = tx.query_row(stored, (&epoch.epoch, through), |row| row.get(0)).optional()?;
+    let mut before = match stored {
+        None if through == 0 => Some((0, epoch.genesis())),
+        stored => stored.map(|hash| (through, Hash(hash))),
+    };
+    let mut whole = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (rowid, seq) = (row.get(0)?, row.get::<_, u64>(1)?);
+        let (hash, bytes): (Hash, Vec<u8>) = (Hash(row.get(2)?), row.get(3)?);
+        let altered = before.is_some_and(|(at, before)| at + 1 == seq && chain::next(before, &bytes) != hash);
+        if !altered {
+            whole.push(Beyond { rowid, seq });
+        }
+        before = Some((seq, hash));
+    }
+    Ok(whole)
+}
+
+/// Closes the current epoch because another history of it exists, or may: `seq` is the first event
+/// that differs, as far as is known.
+pub(crate) fn fork(
+    tx: &Connection,
+    device: &Device,
+    epoch: &Epoch,
+    through: u64,
+    seq: u64,
+    how: How,
+    reason: &str,
+) -> rusqlite::Result<()> {
+    end(tx, device, epoch, through, |_| {
+        Payload::TrailForked(trail::Forked {
+            how,
+            stream: epoch.stream.clone(),
+            epoch: epoch.epoch.clone(),
+            seq,
+            reason: reason.to_owned(),
+        })
+    })
+}
+
+/// Begins the first epoch of a spool file: of a new device, or after a spool that is gone.
+pub(crate) fn open_first(conn: &mut Connection, layout: &Layout, device: &Device) -> Result<(), SpoolError> {
     let sql = |e| SpoolError::sqlite(&layout.db, e);
-    let now = sys::now();
     conn.execute_batch("PRAGMA synchronous = FULL").map_err(sql)?;
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
-    let add = |epoch: &str, reason: &str, set_aside: Option<&str>| {
-        tx.execute(
-            "INSERT INTO epochs (epoch, stream, public_key, opened_at, reason, set_aside) VALUES (?, ?, ?, ?, ?, ?)",
-            (epoch, device.stream(), hex(&device.public_key()), now.to_string(), reason, set_aside),
-        )
-        .map_err(sql)
-    };
-    let epoch = Uuid::now_v7().to_string();
-    match opening {
-        Opening::First => {
-            add(&epoch, "first", None)?;
-        }
-        Opening::Recovered(lost) => {
-            for (old, _) in &lost.epochs {
-                add(old, "lost", Some(&lost.set_aside))?;
-            }
-            add(&epoch, "recovered", None)?;
-            let previous = lost.epochs.last().cloned();
-            let event = Event {
-                id: Uuid::now_v7(),
-                source: device.urn(),
-                time: now,
-                subject: None,
-                payload: Payload::TrailRecovered(trail::Recovered {
-                    how: How::Observed,
-                    reason: lost.reason,
-                    set_aside: lost.set_aside,
-                    previous_epoch: previous.as_ref().map(|(epoch, _)| epoch.clone()),
-                    previous_seq: previous.map(|(_, seq)| seq),
-                    salvaged: 0,
-                    lost: None,
-                }),
-            };
-            let opened = current(&tx).map_err(sql)?.expect("it was inserted just now");
-            insert(&tx, &opened, &[Prepared::bare(event.to_bytes())?], true).map_err(sql)?;
-        }
-    }
+    begin(&tx, device, "first").map_err(sql)?;
     tx.commit().map_err(sql)
 }

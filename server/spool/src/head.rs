@@ -34,7 +34,7 @@ impl Spool {
         let Some(hash) = hash else {
             return Err(SpoolError::Corrupt { path: db, source: rusqlite::Error::QueryReturnedNoRows });
         };
-        if let Some(head) = newest(&self.conn, &epoch.epoch).map_err(sql)?
+        if let Some(head) = newest(&self.conn, epoch).map_err(sql)?
             && head.seq == seq
             && head.hash == hash
         {
@@ -60,20 +60,27 @@ pub fn is_signed(head: &Head) -> bool {
         .is_ok_and(|key| key.verify_strict(&head.signed_message(), &Signature::from_bytes(&signature)).is_ok())
 }
 
-/// Returns the newest head of an epoch.
-pub(crate) fn newest(conn: &Connection, epoch: &str) -> rusqlite::Result<Option<Head>> {
+/// Returns the newest head of an epoch, of what is left of it where it was ended before its heads.
+pub(crate) fn newest(conn: &Connection, epoch: &Epoch) -> rusqlite::Result<Option<Head>> {
     let json: Option<String> = conn
-        .query_row("SELECT json FROM heads WHERE epoch = ? ORDER BY seq DESC, rowid DESC LIMIT 1", [epoch], |row| {
-            row.get(0)
-        })
+        .query_row(
+            "SELECT json FROM heads WHERE epoch = ? AND seq <= ? ORDER BY seq DESC, rowid DESC LIMIT 1",
+            (&epoch.epoch, epoch.barrier_seq),
+            |row| row.get(0),
+        )
         .optional()?;
     Ok(json.and_then(|json| serde_json::from_str(&json).ok()))
 }
 
-/// Returns the hash after an event, or after the hole in its place; the genesis for 0. `None` where there is neither.
+/// Returns the hash after an event, or after the hole in its place; the genesis for 0. `None` where there
+/// is neither. A hole of unknown digest, which ends an epoch, leaves the hash as it was.
 pub(crate) fn hash_at(conn: &Connection, epoch: &Epoch, seq: u64) -> rusqlite::Result<Option<Hash>> {
     if seq == 0 {
         return Ok(Some(epoch.genesis()));
+    }
+    let unknown = "SELECT 1 FROM holes WHERE epoch = ? AND seq = ? AND sha256 IS NULL";
+    if conn.query_row(unknown, (&epoch.epoch, seq), |_| Ok(())).optional()?.is_some() {
+        return hash_at(conn, epoch, seq - 1);
     }
     conn.query_row(
         "SELECT hash FROM events WHERE epoch = ?1 AND seq = ?2
@@ -108,6 +115,25 @@ pub(crate) fn side_heads(path: &Path) -> Result<SideHeads, SpoolError> {
         }
     }
     Ok(side)
+}
+
+/// How much of the side file's end is read for its newest head; a head takes about 500 bytes.
+const TAIL_BYTES: u64 = 4 << 10;
+
+/// Returns the newest head of the side file. `None` where its end holds none.
+pub(crate) fn newest_side_head(path: &Path) -> Result<Option<Head>, SpoolError> {
+    let read = |mut file: std::fs::File| {
+        let from = file.metadata()?.len().saturating_sub(TAIL_BYTES);
+        file.seek(SeekFrom::Start(from))?;
+        let mut tail = Vec::new();
+        file.read_to_end(&mut tail)?;
+        Ok(tail)
+    };
+    match std::fs::File::open(path).and_then(read) {
+        Ok(tail) => Ok(tail.rsplit(|&byte| byte == b'\n').find_map(|line| serde_json::from_slice(line).ok())),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(SpoolError::io("read", path, e)),
+    }
 }
 
 fn add_side_head(path: &Path, json: &str) -> Result<(), SpoolError> {

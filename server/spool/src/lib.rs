@@ -33,6 +33,7 @@
 //!   spool.db.broken-*      a damaged spool, set aside unchanged
 //!   spool.lock             held while keys or spool are made or mended
 //!   replay.lock            held by the one process that replays
+//!   machine                a keyed digest of this machine's id
 //! ```
 //!
 //! # What survives what
@@ -78,15 +79,24 @@
 //! # When the file breaks
 //!
 //! A file that is no database, or a damaged one, is renamed and a new one begins: same stream, new
-//! epoch, and `trail.recovered` as its first event. The signed heads in the side file say what the old
-//! epoch had; a spool that vanished is noticed by them too. A file of a later version is left alone:
-//! events go to the inbox until that version is back.
+//! epoch, and `trail.recovered` as its first event. What can still be read is brought over: of each old
+//! epoch, what its chain proves keeps its address; what is readable behind the damage follows in the new
+//! epoch. The signed heads in the side file say what the old epochs had; a spool that vanished is noticed
+//! by them too. A file of a later version is left alone: events go to the inbox until that version is back.
+//!
+//! # When there are two histories
+//!
+//! A backup that was put back, a home copied to another machine, and a collector that holds other events
+//! in the same places close the epoch: `trail.forked`, and a new epoch. Events whose places are taken
+//! elsewhere follow there, byte for byte. An event that was altered or taken out ends its epoch with a
+//! hole of unknown digest when it is its turn to travel; what follows it goes on in a new epoch.
 //!
 //! This crate is the device's only SQL. It must never send anything, and never print.
 
 mod append;
 mod bounds;
 mod content;
+mod continuity;
 mod cursor;
 mod device;
 mod epoch;
@@ -100,6 +110,7 @@ mod open;
 mod prepare;
 mod purge;
 mod reader;
+mod salvage;
 mod shed;
 mod snapshot;
 mod sys;
@@ -116,7 +127,7 @@ pub use head::is_signed;
 pub use lease::Lease;
 pub use prepare::{Append, Class};
 pub use purge::{Purge, PurgeRepository, Purged};
-pub use reader::{Reader, Shed, SpoolStatus, Stored};
+pub use reader::{Reader, Shed, Span, SpoolStatus, Stored};
 pub use snapshot::{BlobKey, GitState, InRepository, Kind, Observed, Snapshot, TextRef};
 pub use verify::{Broken, Report, verify};
 pub use writer::Writer;

@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::epoch::{self, Opening};
-use crate::{Device, SpoolError, migrate, sys};
+use crate::{Device, SpoolError, continuity, epoch, migrate, salvage, sys};
 
 /// Versions before 3.51.3 can lose a committed page when two connections reset the WAL at once.
 const SQLITE_OLDEST: i32 = 3_051_003;
@@ -30,6 +29,7 @@ pub(crate) struct Layout {
     pub(crate) lock: PathBuf,
     pub(crate) lease: PathBuf,
     pub(crate) reserve: PathBuf,
+    pub(crate) machine: PathBuf,
 }
 
 /// The name of the database, and what names of files set aside begin with.
@@ -47,6 +47,7 @@ impl Layout {
             lock: state.join("spool.lock"),
             lease: state.join("replay.lock"),
             reserve: state.join("spool.reserve"),
+            machine: state.join("machine"),
         }
     }
 
@@ -58,6 +59,9 @@ impl Layout {
         self.state.join("spool.db-shm")
     }
 }
+
+/// Who waits less than this for a lock has no time to bring over what a damaged spool still holds.
+const TIME_TO_MEND: Duration = Duration::from_secs(1);
 
 /// Until when locks are waited for. Shared with the thread that may become less patient meanwhile.
 #[derive(Clone, Debug)]
@@ -96,6 +100,11 @@ impl Patience {
         self.hurry_ms[0].store(most, Ordering::Relaxed);
         self.hurry_ms[1].store(millis(now + 2 * wait), Ordering::Relaxed);
         self.until_ms.fetch_min(most, Ordering::Relaxed);
+    }
+
+    /// Returns how much longer locks are waited for.
+    fn left(&self) -> Duration {
+        Duration::from_millis(self.until_ms.load(Ordering::Relaxed)).saturating_sub(self.started.elapsed())
     }
 
     /// Sleeps a short random while, longer each time. `false` when patience is at its end.
@@ -157,21 +166,24 @@ pub(crate) fn open(layout: &Layout, patience: &Patience) -> Result<Opened, Spool
     sys::private_dir(&layout.state)?;
     sys::private_dir(&layout.inbox)?;
     let device = Device::obtain(layout, patience)?;
+    let may_mend = patience.left() >= TIME_TO_MEND;
     if layout.db.exists()
         && let Ok(Some(conn)) = open_ready(layout, patience)
         && epoch::current_whole(&conn, &layout.db).is_ok()
+        && !continuity::broken(&conn, layout, &device)?
     {
         return Ok(Opened { conn, device, file: sys::file_id(&layout.db) });
     }
     // Something is to be made or mended: one process at a time.
     let _lock = FileLock::take(&layout.lock, patience)?;
-    let conn = match make_ready(layout, &device, patience, None) {
-        Err(SpoolError::Corrupt { source, .. }) => {
+    let mut conn = match make_ready(layout, &device, patience, None) {
+        Err(SpoolError::Corrupt { source, .. }) if may_mend => {
             set_aside(layout)?;
             make_ready(layout, &device, patience, Some(reason_of(&source)))?
         }
         other => other?,
     };
+    continuity::restore(&mut conn, layout, &device)?;
     Ok(Opened { conn, device, file: sys::file_id(&layout.db) })
 }
 
@@ -242,8 +254,10 @@ fn make_ready(
     }
     migrate::run(&mut conn, &layout.db)?;
     if epoch::current(&conn).map_err(sql)?.is_none() {
-        let lost = epoch::lost_before(layout, broken, newest_set_aside(layout));
-        epoch::open_first(&mut conn, layout, device, lost.map_or(Opening::First, Opening::Recovered))?;
+        match salvage::lost(layout, broken, newest_set_aside(layout)) {
+            None => epoch::open_first(&mut conn, layout, device)?,
+            Some(lost) => salvage::begin_anew(&mut conn, layout, device, &lost)?,
+        }
     }
     epoch::current_whole(&conn, &layout.db)?;
     Ok(conn)

@@ -1,7 +1,7 @@
 //! Everything about an event that can be computed before the write lock is taken.
 
-use countersign_event::EventBytes;
 use countersign_event::content::NewContent;
+use countersign_event::{Event, EventBytes};
 
 use crate::content::Sealed;
 use crate::{Device, SpoolError};
@@ -63,6 +63,11 @@ impl Prepared {
             .collect::<Result<_, _>>()?;
         prepared.if_told = append.if_told.clone().map(Prepared::bare).transpose()?.map(Box::new);
         Ok(prepared)
+    }
+
+    /// Prepares an event that the spool itself writes.
+    pub(crate) fn own(event: &Event) -> Prepared {
+        Prepared::bare(event.to_bytes()).expect("what we wrote just now is an event")
     }
 
     /// Prepares an event without texts, to be FULL.

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::content::{self, ContentState, SealedBox};
 use crate::cursor::target;
 use crate::open::{Layout, Patience, open_reader};
-use crate::{Device, SpoolError, bounds, epoch, inbox};
+use crate::{Device, SpoolError, bounds, epoch, head, inbox};
 
 /// The spool, open for reading.
 pub struct Reader {
@@ -38,6 +38,17 @@ pub struct Stored {
     pub hash: Hash,
     /// The exact bytes.
     pub bytes: EventBytes,
+}
+
+/// How far an epoch goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The epoch.
+    pub epoch: String,
+    /// Its last place.
+    pub last: u64,
+    /// The last place that some collector has acknowledged; it may lie beyond what is left here.
+    pub acknowledged: u64,
 }
 
 /// How the spool stands.
@@ -185,6 +196,30 @@ impl Reader {
             .filter_map(|row| content::name_of(&row.name).map(|name| (name, row)))
             .map(|(name, row)| Ok((name, row.state(self.device()?)?)))
             .collect()
+    }
+
+    /// Returns every epoch whose events are here, oldest first.
+    pub fn epochs(&self) -> Result<Vec<Span>, SpoolError> {
+        let sql = |e| self.sql(e);
+        let mut spans = Vec::new();
+        for it in epoch::all(&self.conn).map_err(sql)? {
+            if it.set_aside.is_some() {
+                continue;
+            }
+            let (last, _) = it.last(&self.conn).map_err(sql)?;
+            let acknowledged = "SELECT coalesce(max(acked_through), 0) FROM cursors WHERE epoch = ?";
+            let acknowledged = self.conn.query_row(acknowledged, [&it.epoch], |row| row.get(0)).map_err(sql)?;
+            spans.push(Span { last: last.max(it.barrier_seq), acknowledged, epoch: it.epoch });
+        }
+        Ok(spans)
+    }
+
+    /// Returns the hash after a place of an epoch. `None` where there is no such place.
+    pub fn hash_at(&self, epoch: &str, seq: u64) -> Result<Option<Hash>, SpoolError> {
+        let sql = |e| self.sql(e);
+        let epochs = epoch::all(&self.conn).map_err(sql)?;
+        let Some(epoch) = epochs.into_iter().find(|it| it.epoch == epoch) else { return Ok(None) };
+        head::hash_at(&self.conn, &epoch, seq).map_err(sql)
     }
 
     /// Returns how the spool stands, towards one collector where one is named.

@@ -121,6 +121,18 @@ impl Gone {
         Ok(())
     }
 
+    /// Notes a text as gone of which nothing could be read.
+    pub(crate) fn lost(&mut self, tx: &Connection, event: &str, name: &str, kept: &str) -> rusqlite::Result<()> {
+        tx.execute("DELETE FROM contents WHERE event = ? AND name = ?", (event, name))?;
+        tx.execute(
+            "INSERT INTO contents (event, name, kept, state, bytes, trimmed) VALUES (?, ?, ?, 'shed', 0, ?)",
+            (event, name, kept, &self.record),
+        )?;
+        self.leaves.push(trail::content_leaf(event, name, kept));
+        self.add(0, false);
+        Ok(())
+    }
+
     /// Puts a hole in the place of an event. Its texts are gone already; of them only their leaves stay.
     pub(crate) fn event(&mut self, tx: &Connection, rowid: i64, acknowledged: bool) -> rusqlite::Result<()> {
         let (epoch, seq, hash, id, bytes): (String, u64, Vec<u8>, String, Vec<u8>) = tx

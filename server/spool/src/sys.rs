@@ -68,6 +68,12 @@ pub(crate) fn file_id(path: &Path) -> Option<(u64, u64)> {
     imp::file_id(path)
 }
 
+/// Returns what tells this machine from another one, in the system's own words. `None` where there is
+/// no such thing that can be had without a privilege or another process.
+pub(crate) fn machine_id() -> Option<String> {
+    imp::machine_id().map(|id| id.trim().to_owned()).filter(|id| !id.is_empty())
+}
+
 /// Opens (or makes) a file to lock.
 pub(crate) fn lock_file(path: &Path) -> Result<File, SpoolError> {
     private_options()
@@ -105,6 +111,11 @@ mod imp {
         File::open(path)?.sync_all()
     }
 
+    pub(super) fn machine_id() -> Option<String> {
+        let known = ["/etc/machine-id", "/var/lib/dbus/machine-id", "/etc/hostid"];
+        known.iter().find_map(|path| fs::read_to_string(path).ok().filter(|id| !id.trim().is_empty()))
+    }
+
     pub(super) fn file_id(path: &Path) -> Option<(u64, u64)> {
         let metadata = fs::metadata(path).ok()?;
         Some((metadata.dev(), metadata.ino()))
@@ -130,6 +141,10 @@ mod imp {
 
     pub(super) fn sync_dir(_path: &Path) -> io::Result<()> {
         Ok(())
+    }
+
+    pub(super) fn machine_id() -> Option<String> {
+        None
     }
 
     pub(super) fn file_id(_path: &Path) -> Option<(u64, u64)> {

@@ -94,6 +94,7 @@ pub fn verify(state: &Path) -> Result<Report, SpoolError> {
         passed: HashMap::new(),
         records: HashMap::new(),
         gone: HashMap::new(),
+        ended: HashMap::new(),
     };
     walk.report.stream = device.stream().to_owned();
     walk.report.heads_unreadable = side.unreadable;
@@ -136,6 +137,8 @@ struct Walk<'a> {
     records: HashMap<String, Record>,
     /// What is gone, by the record that it names.
     gone: HashMap<String, Gone>,
+    /// Epochs that a record says were ended, and after which event.
+    ended: HashMap<String, u64>,
 }
 
 /// A `trail.trimmed` event.
@@ -184,6 +187,7 @@ impl Walk<'_> {
         // The whole check: an index that hides a row from answers is a change too.
         let sound: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
         let epochs = epoch::all(conn)?;
+        self.ended = ended(conn)?;
         let table_heads = self.table_heads(conn)?;
         for epoch in &epochs {
             if let Some(file) = &epoch.set_aside {
@@ -418,6 +422,10 @@ impl Walk<'_> {
     }
 
     fn head(&mut self, epoch: &Epoch, head: &Head) -> Result<(), Stop> {
+        // The trail says itself that it goes no further; a collector or a note may still hold the rest.
+        if self.ended.get(&epoch.epoch).is_some_and(|through| head.seq > *through) {
+            return Ok(());
+        }
         let ours = head.stream == epoch.stream && head.public_key == hex(&self.device.public_key());
         if !ours || !is_signed(head) {
             return self.stop(&head.epoch, head.seq, "the signature of a head is not this device's");
@@ -478,6 +486,36 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     })
 }
 
+/// Returns the epochs that were recovered or forked, with the last event that is theirs for certain.
+/// An epoch that was ended at an altered event is not among them: that place is to be named.
+fn ended(conn: &Connection) -> Result<HashMap<String, u64>, Stop> {
+    let mut ended: HashMap<String, u64> = HashMap::new();
+    let mut statement = conn.prepare("SELECT type, bytes FROM events WHERE type LIKE 'dev.countersign.trail.%'")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let Ok((event_type, bytes)) = row.get::<_, String>(0).and_then(|kind| Ok((kind, row.get::<_, String>(1)?)))
+        else {
+            continue; // the walk names it
+        };
+        let Ok(event) = serde_json::from_str::<serde_json::Value>(&bytes) else { continue };
+        let data = &event["data"];
+        let (epoch, through) = match event_type.as_str() {
+            "dev.countersign.trail.forked.v1" => {
+                (&data["epoch"], data["seq"].as_u64().map(|seq| seq.saturating_sub(1)))
+            }
+            "dev.countersign.trail.recovered.v1" if data["set_aside"] != "" => {
+                (&data["previous_epoch"], data["previous_seq"].as_u64())
+            }
+            _ => continue,
+        };
+        if let (Some(epoch), Some(through)) = (epoch.as_str(), through) {
+            let earliest = ended.entry(epoch.to_owned()).or_insert(through);
+            *earliest = through.min(*earliest);
+        }
+    }
+    Ok(ended)
+}
+
 /// Whether the columns say what the bytes say. Answers are looked up by columns.
 fn repeats(row: &Row) -> bool {
     let Ok(event) = EventBytes::parse(row.bytes.as_bytes()) else { return false };
@@ -490,7 +528,7 @@ fn repeats(row: &Row) -> bool {
 }
 
 /// Returns name and `kept` of every text an event says was kept, whatever its type.
-fn commitments(bytes: &str) -> Vec<(String, String)> {
+pub(crate) fn commitments(bytes: &str) -> Vec<(String, String)> {
     let Ok(event) = serde_json::from_str::<serde_json::Value>(bytes) else { return Vec::new() };
     let Some(contents) = event["data"]["content"].as_object() else { return Vec::new() };
     let kept = |slot: &serde_json::Value| slot["kept"].as_str().map(str::to_owned);

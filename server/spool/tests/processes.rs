@@ -6,12 +6,14 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use countersign_spool::{Class, Reader, Spool, append_once, verify};
+use countersign_event::batch::Item;
+use countersign_event::chain;
+use countersign_spool::{Class, Reader, Spool, Writer, append_once, verify};
 use support::{ask, event, with_class};
 
 const JOB: &str = "SPOOL_TEST_JOB";
@@ -38,6 +40,21 @@ fn child() {
                 support::say(&format!("acknowledged {n}"));
             }
         }
+        // Appends until the parent closes our standard input.
+        "write" => {
+            let until = std::thread::spawn(|| std::io::stdin().read_to_end(&mut Vec::new()));
+            let writer = Writer::start(state);
+            let mut n = first;
+            while !until.is_finished() {
+                for _ in 0..20 {
+                    writer.enqueue(with_class(event(n), if n.is_multiple_of(7) { Class::Full } else { Class::Normal }));
+                    n += 1;
+                }
+                writer.flush(Duration::from_secs(60)).unwrap();
+            }
+            writer.close(Duration::from_secs(60)).unwrap();
+            support::say(&format!("wrote {n}"));
+        }
         other => panic!("no job {other}"),
     }
 }
@@ -48,6 +65,7 @@ fn spawn(job: &str, state: &Path, first: u64) -> Child {
         .env(JOB, job)
         .env(STATE, state)
         .env(FIRST, first.to_string())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap()
@@ -68,6 +86,64 @@ fn eight_short_lived_processes_on_a_new_machine_lose_and_double_nothing() {
     assert_eq!(ask::<i64>(dir.path(), "SELECT count(DISTINCT id) FROM events"), 80);
     let report = verify(dir.path()).unwrap();
     assert_eq!((report.is_ok(), report.last_seq, report.epochs), (true, 80, 1), "{report:?}");
+}
+
+#[test]
+fn sixteen_processes_that_start_at_once_on_a_new_machine_share_one_spool() {
+    let dir = tempfile::tempdir().unwrap();
+    let children: Vec<Child> = (0..16).map(|i| spawn("hooks", dir.path(), i * 1000)).collect();
+    for child in children {
+        assert!(child.wait_with_output().unwrap().status.success());
+    }
+    let mut spool = Spool::open(dir.path()).unwrap();
+    while Reader::open(dir.path()).unwrap().status(None).unwrap().inbox > 0 {
+        spool.append(&[]).unwrap();
+    }
+    let report = verify(dir.path()).unwrap();
+    assert_eq!((report.is_ok(), report.last_seq, report.epochs), (true, 160, 1), "{report:?}");
+}
+
+#[test]
+fn eight_writers_and_a_replayer_lose_and_double_nothing() {
+    let long = std::env::var_os("COUNTERSIGN_LONG").is_some_and(|value| value == "1");
+    let enough = Duration::from_secs(if long { 60 } else { 2 });
+    let dir = tempfile::tempdir().unwrap();
+    let mut children: Vec<Child> = (0..8).map(|i| spawn("write", dir.path(), i * 1_000_000)).collect();
+    let mut sent = std::collections::HashSet::new();
+    let mut spool = Spool::open(dir.path()).unwrap();
+    let mut replay = |spool: &mut Spool| {
+        let Some(pending) = spool.next_batch("http://c", 500, 1 << 20).unwrap() else { return false };
+        let mut hash = pending.batch.previous;
+        for item in &pending.batch.events {
+            let Item::Event(event) = item else { panic!("a hole") };
+            hash = chain::next(hash, event.get().as_bytes());
+            assert!(sent.insert(event.get().to_owned()), "handed out twice");
+        }
+        spool.acknowledge("http://c", &pending.batch.epoch, pending.last_seq, hash).unwrap();
+        true
+    };
+    let started = Instant::now();
+    while started.elapsed() < enough {
+        replay(&mut spool);
+    }
+    let mut expected = 0;
+    for (i, child) in children.iter_mut().enumerate() {
+        drop(child.stdin.take());
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut wrote =
+            lines.filter_map(|it| it.unwrap().rsplit_once("wrote ").and_then(|(_, n)| n.parse::<u64>().ok()));
+        expected += wrote.next().expect("it says how far it came") - i as u64 * 1_000_000;
+        assert!(child.wait().unwrap().success());
+    }
+    while Reader::open(dir.path()).unwrap().status(None).unwrap().inbox > 0 {
+        spool.append(&[]).unwrap();
+    }
+    spool.barrier().unwrap();
+    while replay(&mut spool) {}
+    assert!(expected >= 8 * 20);
+    assert_eq!(sent.len() as u64, expected);
+    let report = verify(dir.path()).unwrap();
+    assert_eq!((report.is_ok(), report.last_seq, report.epochs), (true, expected, 1), "{report:?}");
 }
 
 #[test]

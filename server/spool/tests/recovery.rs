@@ -4,12 +4,17 @@
 
 mod support;
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use countersign_spool::{Placed, Reader, Spool, SpoolError, Writer, append_once, verify};
-use support::{event, tamper};
+use countersign_event::batch::Item;
+use countersign_event::chain::{self, Hash};
+use countersign_spool::{Append, Placed, Reader, Spool, SpoolError, Writer, append_once, verify};
+use support::{ask, event, event_with_content, tamper};
+
+const TO: &str = "https://collector.example";
 
 fn set_aside(state: &Path) -> Vec<String> {
     let names = fs::read_dir(state).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -40,7 +45,8 @@ fn begins_anew(state: &Path, old_epoch: &str, reason: &str) {
         "dev.countersign.trail.recovered.v1",
         &format!("\"reason\":\"{reason}\""),
         &format!("\"previous_epoch\":\"{old_epoch}\""),
-        "\"previous_seq\":3",
+        "\"previous_seq\":0",
+        "\"lost\":3",
     ] {
         assert!(recovered.contains(expected), "{expected} in {recovered}");
     }
@@ -98,8 +104,142 @@ fn a_trail_whose_end_was_cut_off_is_not_continued_as_if_nothing_were() {
     tamper(dir.path(), "DELETE FROM events WHERE seq = 3");
     assert!(matches!(open_meanwhile.append(&[event(9)]), Err(SpoolError::Corrupt { .. })));
     drop(open_meanwhile);
-    begins_anew(dir.path(), &epoch, "corrupt");
+    Spool::open(dir.path()).unwrap().append(&[event(4)]).unwrap();
+    // What the chain proves keeps its address; the rest is a record.
+    let stored = Reader::open(dir.path()).unwrap().events_after(0, 10).unwrap();
+    let places: Vec<(bool, u64)> = stored.iter().map(|it| (it.epoch == epoch, it.seq)).collect();
+    assert_eq!(places, [(true, 1), (true, 2), (false, 1), (false, 2)]);
+    for expected in ["trail.recovered", "\"previous_seq\":2", "\"salvaged\":2", "\"lost\":1"] {
+        assert!(stored[2].bytes.as_str().contains(expected), "{expected} in {}", stored[2].bytes.as_str());
+    }
     assert_eq!(set_aside(dir.path()).len(), 1);
+    let report = verify(dir.path()).unwrap();
+    assert!(report.is_ok(), "{report:?}");
+}
+
+/// Makes a trail of `n` events in the database file alone, some of it acknowledged, and returns its epoch.
+fn long_trail(state: &Path, n: u64) -> String {
+    let mut spool = Spool::open(state).unwrap();
+    let events: Vec<Append> =
+        (1..=n).map(|i| if i % 10 == 0 { event_with_content(i, &format!("text {i}")) } else { event(i) }).collect();
+    spool.append(&events).unwrap();
+    let epoch = spool.head().unwrap().epoch;
+    let batch = spool.next_batch(TO, 20, 1 << 20).unwrap().unwrap();
+    let acked: u64 = batch.last_seq;
+    let hash = ask::<Vec<u8>>(state, &format!("SELECT hash FROM events WHERE seq = {acked}"));
+    spool.acknowledge(TO, &epoch, acked, Hash(hash.try_into().unwrap())).unwrap();
+    drop(spool);
+    tamper(state, "PRAGMA wal_checkpoint(TRUNCATE)");
+    epoch
+}
+
+/// The page of the database that holds an event.
+fn page_of(state: &Path, n: u64) -> usize {
+    let bytes = fs::read(state.join("spool.db")).unwrap();
+    let needle = format!("\"count\":{n}}}");
+    let pages = bytes.chunks(4096).enumerate();
+    let mut found = pages.filter(|(_, page)| page.windows(needle.len()).any(|it| it == needle.as_bytes()));
+    found.next().expect("the event is in some page").0
+}
+
+fn ruin(state: &Path, page: usize) {
+    let path = state.join("spool.db");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[page * 4096..(page + 1) * 4096].fill(0xA5);
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn what_is_readable_of_a_damaged_spool_is_brought_over_and_the_rest_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let epoch = long_trail(dir.path(), 400);
+    let page = page_of(dir.path(), 201);
+    ruin(dir.path(), page);
+    assert_eq!(verify(dir.path()).unwrap().broken.unwrap().what, "the database is damaged");
+    Spool::open(dir.path()).unwrap().append(&[event(1000)]).expect("an append does not read that page");
+    // The writer notices when it meets the damage; here somebody asks for all of it.
+    tamper_open(dir.path());
+    let mut spool = Spool::open(dir.path()).unwrap();
+    spool.append(&[event(1001)]).unwrap();
+    let stored = Reader::open(dir.path()).unwrap().events_after(0, 1000).unwrap();
+    let recovered = stored.iter().find(|it| it.bytes.as_str().contains("trail.recovered")).expect("a record");
+    let data: serde_json::Value = serde_json::from_str(recovered.bytes.header().unwrap().data).unwrap();
+    let (through, salvaged, lost) =
+        (data["previous_seq"].as_u64().unwrap(), data["salvaged"].as_u64().unwrap(), data["lost"].as_u64().unwrap());
+    assert!((150..201).contains(&through), "{data}");
+    assert!((1..50).contains(&lost), "{data}");
+    // 400, one more, and the one that the barrier was made to speak of.
+    assert_eq!(salvaged + lost, 402, "{data}");
+    assert_eq!(data["previous_epoch"], epoch.as_str());
+    let old: Vec<u64> = stored.iter().filter(|it| it.epoch == epoch).map(|it| it.seq).collect();
+    assert_eq!(old, (1..=through).collect::<Vec<_>>(), "the proven part keeps its addresses");
+    let ids: HashSet<&[u8]> = stored.iter().map(|it| it.bytes.as_bytes()).collect();
+    assert_eq!(ids.len(), stored.len());
+    let here = (1..=400).filter(|n| ids.contains(original(*n).event.as_bytes())).count() as u64;
+    assert_eq!(here + 1, salvaged, "byte for byte");
+    assert!(ids.contains(original(400).event.as_bytes()), "what stands behind the damage is not given up");
+    let report = verify(dir.path()).unwrap();
+    assert!(report.is_ok(), "{report:?}");
+    // What a collector had it is not sent again under its old address, and everything else is, once.
+    let mut sent: Vec<String> = Vec::new();
+    while let Some(pending) = spool.next_batch(TO, 50, 1 << 20).unwrap() {
+        let batch = &pending.batch;
+        let mut hash = batch.previous;
+        for item in &batch.events {
+            let Item::Event(event) = item else { panic!("a hole") };
+            hash = chain::next(hash, event.get().as_bytes());
+            sent.push(event.get().to_owned());
+        }
+        spool.acknowledge(TO, &batch.epoch, pending.last_seq, hash).unwrap();
+    }
+    let distinct: HashSet<&String> = sent.iter().collect();
+    assert_eq!((sent.len(), distinct.len()), (stored.len() - 20, stored.len() - 20));
+}
+
+fn original(n: u64) -> Append {
+    if n.is_multiple_of(10) { event_with_content(n, &format!("text {n}")) } else { event(n) }
+}
+
+/// Has somebody find the damage, as a writer does that meets it.
+fn tamper_open(state: &Path) {
+    tamper(state, "UPDATE epochs SET barrier_seq = barrier_seq + 1");
+}
+
+#[test]
+fn a_spool_killed_while_it_is_salvaged_begins_salvaging_again() {
+    let dir = tempfile::tempdir().unwrap();
+    long_trail(dir.path(), 50);
+    tamper_open(dir.path());
+    // As it lies when the process dies after the file was set aside and before anything was brought over.
+    fs::rename(dir.path().join("spool.db"), dir.path().join("spool.db.broken-20260101T000000000Z")).unwrap();
+    fs::write(dir.path().join("spool.db"), "").unwrap();
+    Spool::open(dir.path()).unwrap().append(&[event(1000)]).unwrap();
+    let report = verify(dir.path()).unwrap();
+    assert_eq!((report.is_ok(), report.events), (true, 52), "{report:?}");
+}
+
+#[test]
+fn who_has_no_time_to_mend_a_spool_leaves_its_events_in_the_inbox() {
+    let dir = tempfile::tempdir().unwrap();
+    long_trail(dir.path(), 50);
+    tamper_open(dir.path());
+    let placed = append_once(dir.path(), &[event(1000)], Duration::from_millis(100)).unwrap();
+    assert_eq!((placed, set_aside(dir.path()).len()), (Placed::Inbox, 0));
+    assert_eq!(Spool::open(dir.path()).unwrap().append(&[]).unwrap().inserted, 1);
+    assert_eq!(set_aside(dir.path()).len(), 1);
+}
+
+#[test]
+fn a_text_that_did_not_survive_is_noted_as_gone_and_its_event_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    long_trail(dir.path(), 50);
+    tamper(dir.path(), "UPDATE contents SET sealed = zeroblob(40) WHERE rowid = 3");
+    tamper_open(dir.path());
+    Spool::open(dir.path()).unwrap().append(&[event(1000)]).unwrap();
+    let report = verify(dir.path()).unwrap();
+    assert_eq!((report.is_ok(), report.contents_ok, report.contents_shed), (true, 4, 1), "{report:?}");
+    let trimmed = Reader::open(dir.path()).unwrap().by_type("dev.countersign.trail.trimmed.v1", 0).unwrap();
+    assert!(trimmed[0].bytes.as_str().contains("\"count\":1"), "{}", trimmed[0].bytes.as_str());
 }
 
 #[test]
@@ -152,6 +292,7 @@ fn a_writer_whose_file_was_replaced_under_it_goes_on_in_the_new_one() {
 fn a_newer_spool_is_left_alone_and_events_go_to_the_inbox() {
     let dir = tempfile::tempdir().unwrap();
     trail(dir.path());
+    let version = ask::<i64>(dir.path(), "PRAGMA user_version");
     tamper(dir.path(), "PRAGMA user_version = 99");
     assert!(matches!(Spool::open(dir.path()), Err(SpoolError::Newer { found: 99, .. })));
     assert!(matches!(Reader::open(dir.path()), Err(SpoolError::Newer { found: 99, .. })));
@@ -162,7 +303,7 @@ fn a_newer_spool_is_left_alone_and_events_go_to_the_inbox() {
     writer.flush(Duration::from_secs(20)).unwrap();
     assert_eq!(set_aside(dir.path()), [] as [String; 0]);
     // The newer version is back.
-    tamper(dir.path(), "PRAGMA user_version = 3");
+    tamper(dir.path(), &format!("PRAGMA user_version = {version}"));
     assert_eq!(Spool::open(dir.path()).unwrap().append(&[]).unwrap().inserted, 2);
 }
 

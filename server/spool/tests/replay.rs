@@ -186,19 +186,50 @@ fn an_announcement_carries_the_head_and_the_backlog_and_no_events() {
 }
 
 #[test]
-fn an_event_somebody_took_out_is_a_hole_and_what_follows_still_goes() {
+fn an_event_somebody_took_out_or_altered_ends_the_epoch_with_a_hole_and_what_follows_still_goes() {
+    for sql in
+        ["DELETE FROM events WHERE seq IN (2, 3)", "UPDATE events SET bytes = replace(bytes, '2', '7') WHERE seq = 2"]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let mut spool = Spool::open(dir.path()).unwrap();
+        let epoch = spool.append(&[event(1), event(2), event(3), event(4)]).unwrap().epoch;
+        spool.head().unwrap();
+        tamper(dir.path(), sql);
+        let first = spool.next_batch(TO, 10, 1 << 20).unwrap().unwrap();
+        assert_eq!((first.batch.epoch.as_str(), first.last_seq), (epoch.as_str(), 1), "{sql}");
+        let hash = chain::next(first.batch.previous, event(1).event.as_bytes());
+        spool.acknowledge(TO, &epoch, 1, hash).unwrap();
+        let second = spool.next_batch(TO, 10, 1 << 20).unwrap().unwrap();
+        assert_eq!((second.batch.epoch.as_str(), second.last_seq, second.batch.events.len()), (epoch.as_str(), 2, 1));
+        assert!(matches!(&second.batch.events[0], Item::Hole(hole) if hole.sha256.is_none()), "{sql}");
+        // An unknown digest leaves the hash as it was.
+        spool.acknowledge(TO, &epoch, 2, hash).unwrap();
+        let third = spool.next_batch(TO, 10, 1 << 20).unwrap().unwrap();
+        assert_ne!(third.batch.epoch, epoch);
+        let texts: Vec<&str> =
+            third.batch.events.iter().map(|it| if let Item::Event(e) = it { e.get() } else { "" }).collect();
+        assert!(texts[0].contains("trail.recovered") && texts[0].contains("\"reason\":\"altered\""), "{}", texts[0]);
+        assert_eq!(texts.last(), Some(&event(4).event.as_str()), "{sql}");
+        assert_eq!(spool.append(&[event(5)]).unwrap().epoch, third.batch.epoch);
+        let broken = countersign_spool::verify(dir.path()).unwrap().broken.unwrap();
+        assert_eq!((broken.epoch, broken.seq), (epoch, 2), "verify still names the place");
+    }
+}
+
+#[test]
+fn what_was_altered_behind_an_altered_event_does_not_travel_either_and_is_counted() {
     let dir = tempfile::tempdir().unwrap();
     let mut spool = Spool::open(dir.path()).unwrap();
-    spool.append(&[event(1), event(2), event(3), event(4)]).unwrap();
-    tamper(dir.path(), "DELETE FROM events WHERE seq IN (2, 3)");
-    let pending = spool.next_batch(TO, 10, 1 << 20).unwrap().unwrap();
-    let holes: Vec<u64> = pending
-        .batch
-        .events
-        .iter()
-        .filter_map(|item| if let Item::Hole(hole) = item { Some(hole.seq) } else { None })
-        .collect();
-    assert_eq!((pending.last_seq, holes), (4, vec![2, 3]));
+    let epoch = spool.append(&(1..=5).map(event).collect::<Vec<_>>()).unwrap().epoch;
+    tamper(dir.path(), "UPDATE events SET bytes = replace(bytes, '\"test\"', '\"fake\"') WHERE seq IN (1, 4)");
+    let hole = spool.next_batch(TO, 10, 1 << 20).unwrap().unwrap();
+    spool.acknowledge(TO, &epoch, 1, hole.batch.previous).unwrap();
+    let rest = spool.next_batch(TO, 10, 1 << 20).unwrap().unwrap();
+    let texts: Vec<&str> =
+        rest.batch.events.iter().map(|it| if let Item::Event(e) = it { e.get() } else { "" }).collect();
+    assert!(texts[0].contains("\"salvaged\":3,\"lost\":2"), "{}", texts[0]);
+    let whole: Vec<Append> = [2, 3, 5].map(event).to_vec();
+    assert_eq!(texts[1..], whole.iter().map(|it| it.event.as_str()).collect::<Vec<_>>());
 }
 
 #[test]

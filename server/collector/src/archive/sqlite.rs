@@ -22,7 +22,7 @@ use crate::sys;
 pub const FILE: &str = "archive.db";
 
 /// Numbered, add-only. `user_version` counts how many have run.
-const MIGRATIONS: &[&str] = &[include_str!("sqlite/0001.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("sqlite/0001.sql"), include_str!("sqlite/0002.sql")];
 
 /// The first version without the fault by which several writers could lose pages of a WAL.
 const SOUND_SINCE: i32 = 3_051_003;
@@ -408,6 +408,11 @@ impl Archive for Sqlite {
             "select {ROW} from items i where i.stream = ?1 and i.epoch = ?2 and i.seq > ?3 order by i.seq limit ?4"
         );
         self.rows(&sql, params![stream, epoch, signed(after_seq), limit as i64])
+    }
+
+    fn row_of_event(&mut self, stream: &str, id: &str) -> Outcome<Option<Row>> {
+        let sql = format!("select {ROW} from items i where i.event_id = ?2 and i.stream = ?1 order by i.id limit 1");
+        Ok(self.rows(&sql, params![stream, id])?.pop())
     }
 
     fn rows_about(&mut self, scope: &Scope, contribution: &str, limit: usize) -> Outcome<Vec<Row>> {

@@ -82,7 +82,12 @@ pub(crate) enum Refused {
     /// The batch does not continue where the archive stands.
     Gap(Cursor),
     /// The archive holds another history.
-    Fork(String),
+    Fork {
+        /// In words.
+        why: String,
+        /// The first event that differs, as far as it says so.
+        seq: Option<u64>,
+    },
     /// Anything else: down, slow, broken, somebody else.
     Unavailable {
         /// In words.
@@ -97,8 +102,8 @@ pub(crate) enum Refused {
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refused::Unauthorised(why) | Refused::Never(why) | Refused::Fork(why) => f.write_str(why),
-            Refused::Unavailable { why, .. } => f.write_str(why),
+            Refused::Unauthorised(why) | Refused::Never(why) => f.write_str(why),
+            Refused::Unavailable { why, .. } | Refused::Fork { why, .. } => f.write_str(why),
             Refused::TooLarge => f.write_str("too large for the collector"),
             Refused::Unannounced => f.write_str("the collector does not know the event of this text"),
             Refused::Gap(cursor) => write!(f, "the collector stands at event {}", cursor.acked_through),
@@ -197,6 +202,13 @@ impl Client {
         }
     }
 
+    /// Asks where the archive stands in every epoch of a stream.
+    pub(crate) fn cursors(&self, stream: &str) -> Result<Vec<Cursor>, Refused> {
+        let page = self.get(&format!("/v1/streams/{stream}/cursor"))?;
+        serde_json::from_str(&page.text)
+            .map_err(|_| unavailable(format!("answered not as a collector does: {}", excerpt(&page.text))))
+    }
+
     /// Sends a text.
     pub(crate) fn put(&self, content: &PendingContent) -> Result<(), Refused> {
         let body = serde_json::to_vec(&content.upload).expect("an upload has string keys");
@@ -269,6 +281,7 @@ async fn read(response: &mut Response) -> Result<String, Refused> {
 struct Problem {
     error: String,
     kind: Option<String>,
+    seq: Option<u64>,
     cursor: Option<Cursor>,
 }
 
@@ -285,7 +298,10 @@ fn sort(code: u16, text: &str, retry_after: Option<Duration>) -> Refused {
         (413, _) => Refused::TooLarge,
         (404, Some(_)) => Refused::Unannounced,
         (400, Some(_)) => Refused::Never(why),
-        (409, Some(_)) => gap.map_or(Refused::Fork(why), Refused::Gap),
+        (409, Some(problem)) => match gap {
+            Some(cursor) => Refused::Gap(cursor),
+            None => Refused::Fork { why, seq: problem.seq.filter(|_| problem.kind.as_deref() == Some("fork")) },
+        },
         _ => Refused::Unavailable { why, retry_after },
     }
 }

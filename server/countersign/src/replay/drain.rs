@@ -18,6 +18,8 @@ use super::state::Standing;
 const AROUND_BYTES: usize = 4 << 10;
 /// The collector may send us back this often without taking anything.
 const RESYNCS_MAX: u32 = 3;
+/// The collector may call this many of our epochs forks in one run; a liar could go on for ever.
+const FORKS_MAX: u32 = 8;
 
 /// A single event of more bytes is given up where the collector finds it too large.
 const SURELY_LARGE_BYTES: usize = 256 << 10;
@@ -125,6 +127,9 @@ pub(super) struct Drain<'a> {
     limits: Limits,
     announced: bool,
     resyncs: u32,
+    forks: u32,
+    /// An announcement was refused as another history from this event on. Where it begins, a batch tells.
+    fork_announced: Option<(String, u64)>,
     /// Texts the collector does not take now, and why the first one was not.
     put_off: HashSet<String>,
     put_off_why: Option<String>,
@@ -140,6 +145,8 @@ impl<'a> Drain<'a> {
             limits: Limits::LARGEST,
             announced: false,
             resyncs: 0,
+            forks: 0,
+            fork_announced: None,
             put_off: HashSet::new(),
             put_off_why: None,
         }
@@ -168,15 +175,30 @@ impl<'a> Drain<'a> {
         };
         if !self.announced {
             let batch = spool.announce(to)?;
-            let answer = client.send(&batch)?;
+            let answer = match client.send(&batch) {
+                Err(Refused::Fork { seq: Some(seq), .. }) => {
+                    self.announced = true;
+                    self.fork_announced = Some((batch.epoch, seq));
+                    return Ok(Step::Moved { wait: None });
+                }
+                answer => answer?,
+            };
+            // What an archive that was lost had of older epochs goes again, too.
+            if spool.has_older_epochs(to)? {
+                spool.resynchronise(to, &client.cursors(&batch.stream)?)?;
+            }
             self.announced = true;
-            return match answer.acked_through < batch.first_seq - 1 {
-                true => self.go_back(&batch, answer.acked_through, answer.head_hash),
-                false => Ok(Step::Moved { wait: None }),
+            return match answer.acked_through {
+                seq if seq < batch.first_seq - 1 => self.go_back(&batch, seq, answer.head_hash),
+                seq if seq > batch.first_seq - 1 => self.catch_up(&batch, seq, answer.head_hash),
+                _ => Ok(Step::Moved { wait: None }),
             };
         }
         if let Some(pending) = spool.next_batch(to, self.limits.events, self.limits.bytes)? {
             return self.send(&pending);
+        }
+        if let Some((epoch, seq)) = self.fork_announced.take() {
+            return self.fork(&epoch, seq, "holds another history of this device".to_owned());
         }
         self.put_text()
     }
@@ -199,8 +221,30 @@ impl<'a> Drain<'a> {
             Err(Refused::Gap(cursor)) if cursor.epoch == batch.epoch && cursor.acked_through < batch.first_seq - 1 => {
                 self.go_back(batch, cursor.acked_through, cursor.head_hash)
             }
+            Err(Refused::Fork { why, seq: Some(seq) }) => self.fork(&batch.epoch, seq, why),
             Err(refused) => Err(refused.into()),
         }
+    }
+
+    /// The collector holds another history of an epoch: ours goes on in a new one.
+    fn fork(&mut self, epoch: &str, seq: u64, why: String) -> Result<Step, Trouble> {
+        self.forks += 1;
+        self.fork_announced = None;
+        let to = self.client.to();
+        if self.forks > FORKS_MAX || !self.spool().forked(to, epoch, seq)? {
+            return Err(Trouble::paused(why));
+        }
+        Ok(Step::Moved { wait: None })
+    }
+
+    /// The collector says it has more than we know of. That acknowledges nothing; but where it has what we
+    /// never had, our spool is an old one that was put back.
+    fn catch_up(&mut self, batch: &Batch, seq: u64, hash: countersign_event::chain::Hash) -> Result<Step, Trouble> {
+        if !self.spool().has_hash(&batch.epoch, seq, hash)? {
+            // Where the histories part, the next batch tells; where there is none, this is all we know.
+            self.fork_announced = Some((batch.epoch.clone(), seq));
+        }
+        Ok(Step::Moved { wait: None })
     }
 
     /// Takes an answer for what it proves.
@@ -244,7 +288,11 @@ impl<'a> Drain<'a> {
         if self.resyncs > RESYNCS_MAX {
             return Err(Trouble::paused(format!("keeps going back to event {to_seq}")));
         }
-        let to = self.client.to();
+        let (to, client) = (self.client.to(), self.client);
+        // It may have lost more than this epoch; where it does not say, the rest follows with the next announcement.
+        if let Ok(theirs) = client.cursors(&batch.stream) {
+            self.spool().resynchronise(to, &theirs)?;
+        }
         match self.spool().set_cursor(to, &batch.epoch, to_seq, hash) {
             Err(SpoolError::Forked { seq, .. }) => {
                 Err(Trouble::paused(format!("holds another history of this device at event {seq}")))
