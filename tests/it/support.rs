@@ -71,14 +71,15 @@ impl World {
         self.json(["log", "--json", "--content"])
     }
 
-    /// Makes a git repository with one commit in it.
+    /// Makes a git repository with one commit in it, which no other repository has: by its root commit
+    /// a repository is known.
     pub fn repository(&self, name: &str) -> PathBuf {
         let root = self.path().join(name);
         std::fs::create_dir_all(&root).expect("a directory");
         git(&root, &["init", "-q", "-b", "main"]);
         git(&root, &["config", "user.email", "dev@example.org"]);
         git(&root, &["config", "user.name", "Dev"]);
-        git(&root, &["commit", "-q", "--allow-empty", "-m", "first"]);
+        git(&root, &["commit", "-q", "--allow-empty", "-m", &format!("first of {name}")]);
         root
     }
 }
