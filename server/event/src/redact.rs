@@ -171,9 +171,12 @@ fn names_a_secret(name: &str) -> bool {
         "cookie",
         "bearer",
     ];
+    // What a mark says is ours, and no part of the name.
+    let marks = crate::secret::marks(name);
+    let said = name.char_indices().filter(|(at, _)| !marks.iter().any(|mark| mark.contains(at))).map(|(_, c)| c);
     let mut word = String::new();
     let mut upper_before = true;
-    for c in name.chars().chain(['_']) {
+    for c in said.chain(['_']) {
         let starts = c.is_ascii_uppercase() && !upper_before;
         if starts || !c.is_ascii_alphanumeric() {
             if WORDS.contains(&word.as_str()) {

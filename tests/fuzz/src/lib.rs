@@ -46,24 +46,35 @@ mod hook {
     use serde_json::Value;
 
     mod agent_v1;
+    mod amp;
     mod claude_code;
+    mod cline;
     mod codex;
     mod copilot;
     mod cursor;
     mod decode;
+    mod droid;
     mod gemini_cli;
+    mod kiro;
     mod opencode;
     mod patch;
+    mod planned;
+    mod vscode;
     mod windsurf;
 
     const CLIENTS: &[decode::Client] = &[
         agent_v1::CLIENT,
+        amp::CLIENT,
         claude_code::CLIENT,
+        cline::CLIENT,
         codex::CLIENT,
         copilot::CLIENT,
         cursor::CLIENT,
+        droid::CLIENT,
         gemini_cli::CLIENT,
+        kiro::CLIENT,
         opencode::CLIENT,
+        vscode::CLIENT,
         windsurf::CLIENT,
     ];
 
