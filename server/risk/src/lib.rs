@@ -10,8 +10,10 @@
 //! This crate must never call a file system, environment, clock, thread, network or source of
 //! randomness.
 
+pub mod calibrate;
 mod engine;
 mod finding;
+mod fold;
 mod grammar;
 mod language;
 mod rule;
@@ -20,4 +22,5 @@ mod secrets;
 
 pub use engine::{BrokenRule, Engine, Report, Skipped};
 pub use finding::{Finding, Severity};
+pub use fold::{Fold, fold};
 pub use language::Language;
