@@ -80,14 +80,17 @@ fn is_generated(text: &str) -> bool {
 }
 
 /// Says for each finding of one text why it is folded, if it is. `file` is what its file says.
-pub fn fold(findings: &[Finding], file: Option<Fold>) -> Vec<Option<Fold>> {
-    let mut seen: HashMap<&str, usize> = HashMap::new();
-    let mut of_finding = |finding| {
-        let Finding { rule, .. } = finding;
-        let count = seen.entry(rule.as_str()).or_default();
+pub fn fold(findings: &[Finding], file: Option<Fold>) -> Vec<Option<&'static str>> {
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut of_finding = |finding: &Finding| {
+        if finding.folded.is_some() {
+            return finding.folded;
+        }
+        let count = seen.entry(finding.rule.clone()).or_default();
         *count += 1;
-        (*count > SAME_RULE_MAX).then_some(Fold::Repeat)
+        (*count > SAME_RULE_MAX).then_some(Fold::Repeat.as_str())
     };
+    let file = file.map(Fold::as_str);
     findings.iter().map(|finding| file.or_else(|| of_finding(finding))).collect()
 }
 
@@ -135,8 +138,8 @@ mod tests {
             .filter(|finding| finding.cwe == ["CWE-78"] || finding.cwe == ["CWE-295"])
             .collect();
         let folded = fold(&findings, None);
-        assert_eq!(folded[..5], [None, None, None, Some(Fold::Repeat), Some(Fold::Repeat)]);
+        assert_eq!(folded[..5], [None, None, None, Some("repeat"), Some("repeat")]);
         assert_eq!(*folded.last().unwrap(), None);
-        assert!(fold(&findings, Some(Fold::TestPath)).iter().all(|fold| *fold == Some(Fold::TestPath)));
+        assert!(fold(&findings, Some(Fold::TestPath)).iter().all(|fold| *fold == Some("test path")));
     }
 }

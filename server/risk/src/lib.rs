@@ -21,6 +21,6 @@ mod rules;
 mod secrets;
 
 pub use engine::{BrokenRule, Engine, Report, Skipped};
-pub use finding::{Finding, Severity};
+pub use finding::{Edit, Finding, Severity};
 pub use fold::{Fold, fold};
 pub use language::Language;

@@ -138,6 +138,18 @@ impl Trees {
         shares
     }
 
+    /// Says how much each measure moves answers on the whole: the log-odds between the two sides of
+    /// its splits, added up.
+    pub fn weights(&self) -> Vec<(Measure, f64)> {
+        let mut weights = Measure::ALL.map(|measure| (measure, 0.0));
+        for tree in &self.trees {
+            for split in tree.iter().filter_map(|node| node.split) {
+                weights[split.measure as usize].1 += (tree[split.left].value - tree[split.right].value).abs();
+            }
+        }
+        weights.into()
+    }
+
     fn log_odds(&self, change: &Change) -> f64 {
         let row = bins(&self.cuts, change);
         self.base + self.trees.iter().map(|tree| leaf(tree, &row).value).sum::<f64>()

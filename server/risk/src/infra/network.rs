@@ -1,0 +1,107 @@
+//! Who can reach what: ranges of addresses, ports, firewall rules.
+
+use super::Found;
+use super::rules::{OPEN_INGRESS, WIDE_INGRESS};
+use super::tree::{Node, Pair};
+
+/// Ports that administrate machines or hold data.
+const PORTS: [u32; 24] = [
+    20, 21, 22, 23, 135, 137, 138, 139, 445, 1433, 1521, 2375, 2379, 3306, 3389, 5432, 5601, 5900, 6379, 8020, 9042, 9200,
+    11211, 27017,
+];
+
+/// Tells whether a range of addresses is everybody.
+pub(super) fn is_everybody(text: &str) -> bool {
+    ["0.0.0.0/0", "::/0", "0.0.0.0", "*", "any", "internet", "0000:0000:0000:0000:0000:0000:0000:0000/0"]
+        .contains(&text.to_ascii_lowercase().as_str())
+        || text == "0.0.0.0/00"
+}
+
+/// Where a network rule says who may come in.
+const SOURCES: [&str; 14] = [
+    "cidr_blocks", "ipv6_cidr_blocks", "cidr_block", "ipv6_cidr_block", "cidr_ipv4", "cidr_ipv6", "source_address_prefix",
+    "source_address_prefixes", "source_ranges", "ip_block", "source", "v4_cidr_blocks", "v6_cidr_blocks", "source_cidr_ip",
+];
+
+/// Judges one rule that lets something in.
+pub(super) fn check_ingress(rule: &Node, place: &Pair, found: &mut Found<'_>) {
+    let open = SOURCES.iter().filter_map(|name| rule.pair(name)).find(|pair| pair.node.texts().any(is_everybody));
+    let open = open.or_else(|| rule.pair("cidr_ip").filter(|pair| pair.node.texts().any(is_everybody)));
+    let Some(open) = open else { return };
+    if is_denied(rule) {
+        return;
+    }
+    match ports(rule) {
+        Some(ranges) => {
+            let is_all = ranges.iter().any(|(from, to)| *from <= 1 && *to >= 65535);
+            let hits = |(from, to): &(u32, u32)| PORTS.iter().any(|port| from <= port && port <= to);
+            if is_all || ranges.iter().any(hits) {
+                found.add(&OPEN_INGRESS, &open.range);
+            } else if !ranges.iter().all(|(from, to)| from == to && [80, 443].contains(from)) && is_udp(rule) {
+                found.add(&WIDE_INGRESS, &open.range);
+            }
+        }
+        // Without ports, everything.
+        None if all_protocols(rule) => found.add(&OPEN_INGRESS, &place.head),
+        None => {}
+    }
+}
+
+fn is_denied(rule: &Node) -> bool {
+    ["rule_action", "access", "action", "policy"]
+        .iter()
+        .filter_map(|name| rule.get(name).and_then(Node::text))
+        .any(|text| ["deny", "drop", "reject"].contains(&text.to_ascii_lowercase().as_str()))
+}
+
+fn is_udp(rule: &Node) -> bool {
+    rule.get("protocol").and_then(Node::text).is_some_and(|text| ["udp", "*", "-1"].contains(&text.to_ascii_lowercase().as_str()))
+}
+
+fn all_protocols(rule: &Node) -> bool {
+    ["protocol", "ip_protocol"]
+        .iter()
+        .filter_map(|name| rule.get(name).and_then(Node::text))
+        .any(|text| ["-1", "all", "any", "*"].contains(&text.to_ascii_lowercase().as_str()))
+}
+
+/// Reads the ports of a rule in its many spellings.
+fn ports(rule: &Node) -> Option<Vec<(u32, u32)>> {
+    if all_protocols(rule) && rule.get("protocol").and_then(Node::text).is_some_and(|text| text == "-1" || text == "all") {
+        return Some(vec![(0, 65535)]);
+    }
+    let number = |name: &str| rule.get(name).and_then(Node::text).and_then(|text| text.trim_matches('"').parse::<i64>().ok());
+    let clamp = |port: i64| u32::try_from(port.clamp(0, 65535)).unwrap_or(0);
+    let (from, to) = (number("from_port"), number("to_port"));
+    if let Some(from) = from {
+        let to = to.unwrap_or(from);
+        // -1 and 0 to 0 stand for every port.
+        let is_all = from < 0 || (from == 0 && to == 0);
+        return Some(vec![if is_all { (0, 65535) } else { (clamp(from), clamp(to)) }]);
+    }
+    let mut ranges = Vec::new();
+    for name in ["destination_port_range", "destination_port_ranges", "ports", "port_range", "port"] {
+        for text in rule.get(name).into_iter().flat_map(Node::texts) {
+            ranges.extend(range(text));
+        }
+    }
+    // `tcp_options { min = 22  max = 22 }`
+    for options in ["tcp_options", "udp_options"] {
+        for node in rule.get(options).into_iter().flat_map(Node::items) {
+            let node = node.at(&["destination_port_range"]).unwrap_or(node);
+            let bound = |name: &str| node.get(name).and_then(Node::text).and_then(|text| text.parse::<u32>().ok());
+            if let (Some(min), Some(max)) = (bound("min"), bound("max")) {
+                ranges.push((min, max));
+            }
+        }
+    }
+    (!ranges.is_empty()).then_some(ranges)
+}
+
+fn range(text: &str) -> Option<(u32, u32)> {
+    if text == "*" || text.eq_ignore_ascii_case("any") {
+        return Some((0, 65535));
+    }
+    let (from, to) = text.split_once(['-', '/']).unwrap_or((text, text));
+    Some((from.trim().parse().ok()?, to.trim().parse().ok()?))
+}

@@ -1,0 +1,225 @@
+//! Terraform: what a resource says, and what it leaves out although the default does harm.
+//!
+//! Names mean the same across providers, so most rules go by the name of a setting; what a resource
+//! has to say is a table, `terraform/required.txt`.
+
+use super::access::{check_grant, check_policies, check_statement};
+use super::network::check_ingress;
+use super::rules::*;
+use super::tree::{Node, Pair, is_true};
+use super::{Found, kubernetes, settings};
+
+/// `type | settings, any of which will do | rule`. A setting may name the value it needs.
+const REQUIRED: &str = include_str!("terraform/required.txt");
+
+/// Judges every block of a file.
+pub(super) fn check(root: &Node, found: &mut Found<'_>) {
+    for block in root.pairs() {
+        match (block.key.as_str(), block.labels.first()) {
+            ("resource", Some(kind)) => check_resource(kind, block, found),
+            ("data", Some(kind)) if kind == "aws_iam_policy_document" => {
+                for statement in block.node.pairs().iter().filter(|pair| pair.key == "statement") {
+                    check_statement(&statement.node, statement, found);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn check_resource(kind: &str, block: &Pair, found: &mut Found<'_>) {
+    let before = found.findings.len();
+    check_policies(&block.node, found);
+    check_access(kind, block, found);
+    check_network(kind, block, found);
+    block.node.each_pair(&mut |pair| settings::check(kind, pair, found));
+    if kind.starts_with("kubernetes_") {
+        check_kubernetes(kind, block, found);
+    }
+    // What is written wrong says more than what is missing.
+    if found.findings.len() == before {
+        check_required(kind, block, found);
+    }
+}
+
+fn check_required(kind: &str, block: &Pair, found: &mut Found<'_>) {
+    for line in REQUIRED.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let mut parts = line.split('|').map(str::trim);
+        let (Some(kinds), Some(settings), Some(rule)) = (parts.next(), parts.next(), parts.next()) else { continue };
+        if !kinds.split(' ').any(|name| is_kind(name, kind)) {
+            continue;
+        }
+        if !settings.split(' ').any(|setting| has(&block.node, setting)) {
+            let rule = match rule {
+                "encryption" => &ENCRYPTION_DEFAULT,
+                "rotation" => &KEY_ROTATION,
+                "tls" => &TLS_DEFAULT,
+                "log" => &LOG_DEFAULT,
+                "public" => &PUBLIC_DEFAULT,
+                "password" => &PASSWORD_POLICY,
+                "identity" => &SERVICE_DEFAULT,
+                _ => &NETWORK_GUARD,
+            };
+            found.add(rule, &block.head);
+        }
+    }
+}
+
+/// A `*` at either end stands for anything.
+fn is_kind(name: &str, kind: &str) -> bool {
+    match (name.strip_prefix('*'), name.strip_suffix('*')) {
+        (Some(end), _) => kind.ends_with(end),
+        (_, Some(start)) => kind.starts_with(start),
+        _ => name == kind,
+    }
+}
+
+/// Tells whether a setting stands anywhere in a block: `name`, or `name=value`.
+fn has(block: &Node, setting: &str) -> bool {
+    let (name, value) = setting.split_once('=').map_or((setting, None), |(name, value)| (name, Some(value)));
+    let mut is_there = false;
+    block.each_pair(&mut |pair| {
+        let is_name = pair.key == name || (pair.key == "dynamic" && pair.labels.iter().any(|label| label == name));
+        let is_value = value.is_none_or(|value| {
+            let text = pair.node.text().unwrap_or_default();
+            // What a variable says is its owner's business.
+            text.eq_ignore_ascii_case(value) || text.starts_with("var.") || text.starts_with("local.")
+        });
+        is_there |= is_name && is_value && pair.node.text().is_none_or(|text| !text.is_empty() && text != "null");
+    });
+    is_there
+}
+
+fn check_access(kind: &str, block: &Pair, found: &mut Found<'_>) {
+    let node = &block.node;
+    for name in ["policy_arn", "managed_policy_arn", "managed_policy_arns", "role", "role_definition_name"] {
+        if let Some(pair) = node.pair(name) {
+            check_grant(pair, found);
+        }
+    }
+    for name in ["member", "members", "special_group", "user_id"] {
+        let everybody = ["allUsers", "allAuthenticatedUsers", "system:allUsers", "system:allAuthenticatedUsers"];
+        node.each_pair(&mut |pair| {
+            if pair.key == name && pair.node.texts().any(|text| everybody.contains(&text)) {
+                found.pair(&PUBLIC_STORAGE, pair);
+            }
+        });
+    }
+    if kind == "aws_iam_access_key" && node.get("user").and_then(Node::text) == Some("root") {
+        found.add(&ADMIN_GRANT, &block.head);
+    }
+    if kind == "aws_lambda_permission"
+        && node.get("principal").and_then(Node::text) == Some("*")
+        && node.get("source_arn").is_none()
+        && node.get("source_account").is_none()
+    {
+        found.add(&PRINCIPAL_STAR, &block.head);
+    }
+    let policy = ["aws_iam_account_password_policy", "alicloud_ram_account_password_policy"].contains(&kind);
+    let number = |name: &str| node.get(name).and_then(Node::text).and_then(|text| text.parse::<u32>().ok());
+    if policy {
+        for (name, least) in [("minimum_password_length", 14), ("password_reuse_prevention", 24)] {
+            if let Some(pair) = node.pair(name).filter(|_| number(name).is_some_and(|length| length < least)) {
+                found.pair(&PASSWORD_POLICY, pair);
+            }
+        }
+        for (name, most) in [("max_login_attempts", 5), ("max_password_age", 90)] {
+            if let Some(pair) = node.pair(name).filter(|_| number(name).is_some_and(|count| count == 0 || count > most)) {
+                found.pair(&PASSWORD_POLICY, pair);
+            }
+        }
+    }
+    let is_compute = ["google_compute_instance", "google_container_node_pool", "google_container_cluster"];
+    if is_compute.iter().any(|name| kind.starts_with(name)) {
+        node.each_pair(&mut |pair| {
+            let is_default = |text: &str| text.ends_with("-compute@developer.gserviceaccount.com");
+            if pair.key == "email" && pair.node.text().is_some_and(is_default) {
+                found.pair(&SERVICE_DEFAULT, pair);
+            }
+        });
+    }
+}
+
+fn check_network(kind: &str, block: &Pair, found: &mut Found<'_>) {
+    let node = &block.node;
+    let is_group = ["security_group", "network_acl", "security_list", "access_control_group", "firewall", "nsg"]
+        .iter()
+        .any(|part| kind.contains(part));
+    let lets_in = |node: &Node| {
+        let direction = ["type", "direction", "traffic_direction"].iter().find_map(|name| node.get(name)?.text());
+        let egress = node.get("egress").is_some_and(is_true);
+        !egress && !direction.is_some_and(|direction| ["egress", "outbound"].contains(&direction.to_ascii_lowercase().as_str()))
+    };
+    if is_group || kind == "azurerm_network_security_rule" {
+        if lets_in(node) && !kind.ends_with("_egress_rule") {
+            check_ingress(node, block, found);
+        }
+        for pair in node.pairs() {
+            let inner = ["ingress", "inbound", "security_rule", "ingress_security_rules", "rule", "allow", "ingress_rule"];
+            if !inner.contains(&pair.key.as_str()) {
+                continue;
+            }
+            for rule in pair.node.items().iter().filter(|rule| lets_in(rule)) {
+                check_ingress(rule, pair, found);
+            }
+        }
+        // Google's firewall says who on the outside and which ports within.
+        if kind == "google_compute_firewall" && lets_in(node) && node.get("allow").is_some() {
+            let sources = node.pair("source_ranges").filter(|pair| pair.node.texts().any(super::network::is_everybody));
+            let all = node.pairs().iter().filter(|pair| pair.key == "allow").any(|allow| {
+                let ports = allow.node.get("ports");
+                let admin = |text: &str| ["22", "3389", "3306", "5432", "0-65535", "1-65535"].contains(&text);
+                ports.is_none_or(|ports| ports.texts().any(admin))
+            });
+            if let Some(sources) = sources.filter(|_| all) {
+                found.pair(&OPEN_INGRESS, sources);
+            }
+        }
+    }
+    if kind.starts_with("panos_") {
+        check_palo_alto(kind, node, found);
+    }
+}
+
+/// Palo Alto's rules name what they let through.
+fn check_palo_alto(kind: &str, node: &Node, found: &mut Found<'_>) {
+    if kind.contains("zone") {
+        return;
+    }
+    for rule in node.pairs().iter().filter(|pair| pair.key == "rule") {
+        if rule.node.get("action").and_then(Node::text).is_some_and(|action| action != "allow") {
+            continue;
+        }
+        let any = |name: &str| rule.node.pair(name).filter(|pair| pair.node.texts().any(|text| text == "any"));
+        let both_ends = any("source_addresses").and(any("destination_addresses"));
+        if let Some(pair) = any("applications").or_else(|| any("services")).or(both_ends) {
+            found.pair(&ANY_RULE, pair);
+        }
+        let unlogged = rule.node.pair("log_end").filter(|pair| super::tree::is_false(&pair.node));
+        if let Some(pair) = unlogged {
+            found.pair(&LOG_OFF, pair);
+        } else if rule.node.get("log_setting").is_none_or(|node| node.text() == Some("")) {
+            found.add(&LOG_DEFAULT, &rule.head);
+        }
+    }
+}
+
+fn check_kubernetes(kind: &str, block: &Pair, found: &mut Found<'_>) {
+    kubernetes::check_pods(&block.node, found);
+    if kind.contains("role_binding") {
+        kubernetes::check_binding(&block.node, found);
+    } else if kind.contains("role") {
+        for rule in block.node.pairs().iter().filter(|pair| pair.key == "rule") {
+            kubernetes::check_role_rule(&rule.node, found);
+        }
+    } else if kind.contains("service_account") {
+        let name = block.node.at(&["metadata", "name"]).and_then(Node::text);
+        if name == Some("default") && !block.node.get("automount_service_account_token").is_some_and(super::tree::is_false) {
+            found.add(&SERVICE_DEFAULT, &block.head);
+        }
+    } else if !kind.contains("pod_security_policy") {
+        kubernetes::check_defaults(&block.node, &block.head, found);
+    } else if block.node.at(&["spec", "allow_privilege_escalation"]).is_none() {
+        found.add(&ESCALATION, &block.head);
+    }
+}
