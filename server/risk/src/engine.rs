@@ -16,10 +16,10 @@ use crate::finding::{self, Finding};
 use crate::grammar::Grammar;
 use crate::language::Language;
 use crate::rule::Rule;
-use crate::{rules, secrets};
+use crate::{infra, rules, secrets};
 
 /// Longest text whose code is judged. Hand-written files are shorter; what is longer is generated.
-const CODE_BYTES_MAX: usize = 1 << 20;
+pub(crate) const CODE_BYTES_MAX: usize = 1 << 20;
 /// Deepest expression a rule is tried on: matching recurses, and the stack is finite.
 const HEIGHT_MAX: usize = 200;
 /// How often the nodes of a text may be looked at, all rules together. Ordinary code needs 1.
@@ -91,7 +91,10 @@ impl Engine {
     pub fn check(&self, language: Language, text: &str) -> Report {
         let mut report = match language.grammar() {
             Some(grammar) => judge(self.rules(grammar), grammar, text),
-            None => Report::default(),
+            None => match infra::check(language, text) {
+                Some(findings) => Report { findings, skipped: None },
+                None => Report { findings: Vec::new(), skipped: Some(too_long(text)) },
+            },
         };
         report.findings.extend(secrets::check(text));
         report.findings.sort_by_key(|finding| (finding.range.start, finding.range.end));
@@ -138,8 +141,7 @@ fn judge(set: &RuleSet, grammar: Grammar, text: &str) -> Report {
         return Report::default();
     }
     if text.len() > CODE_BYTES_MAX {
-        let skipped = Skipped::TooLong { bytes: text.len(), bytes_max: CODE_BYTES_MAX };
-        return Report { findings: Vec::new(), skipped: Some(skipped) };
+        return Report { findings: Vec::new(), skipped: Some(too_long(text)) };
     }
     let Some(tree) = parse(grammar, text) else {
         return Report { findings: Vec::new(), skipped: Some(Skipped::Unparsable) };
@@ -169,6 +171,10 @@ fn judge(set: &RuleSet, grammar: Grammar, text: &str) -> Report {
     report.findings.dedup_by(|a, b| a.rule == b.rule && a.range == b.range);
     finding::fingerprint(&mut report.findings, |finding| text[finding.range.clone()].to_owned());
     report
+}
+
+fn too_long(text: &str) -> Skipped {
+    Skipped::TooLong { bytes: text.len(), bytes_max: CODE_BYTES_MAX }
 }
 
 /// Parses `text`; `None` when the parser takes far more steps than any code needs.

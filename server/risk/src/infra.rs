@@ -18,19 +18,21 @@ mod yaml;
 
 use std::ops::Range;
 
+use crate::engine::CODE_BYTES_MAX;
 use crate::finding::{self, Finding};
 use crate::language::Language;
 use rules::Rule;
 use tree::{Node, Pair};
 
-/// Longest text that is judged, as for code.
-const BYTES_MAX: usize = 1 << 20;
 /// Longest list of findings for one text.
 const FINDINGS_MAX: usize = 1000;
 
 /// Finds what the rules find; `None` where the text is too long.
 pub(crate) fn check(language: Language, text: &str) -> Option<Vec<Finding>> {
-    if text.len() > BYTES_MAX {
+    if language == Language::Other {
+        return Some(Vec::new());
+    }
+    if text.len() > CODE_BYTES_MAX {
         return None;
     }
     let mut found = Found { text, findings: Vec::new() };

@@ -15,6 +15,7 @@ mod engine;
 mod finding;
 mod fold;
 mod grammar;
+mod infra;
 mod language;
 mod rule;
 mod rules;

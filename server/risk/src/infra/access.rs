@@ -72,9 +72,8 @@ fn changes(action: &str) -> bool {
 /// Judges a role that is given to somebody, by its name.
 pub(super) fn check_grant(pair: &Pair, found: &mut Found<'_>) {
     let is_admin = |text: &str| {
-        let name = text.rsplit(['/', '.', ':']).next().unwrap_or(text).to_ascii_lowercase();
-        let whole = ["roles/owner", "roles/editor"].contains(&text) || text.ends_with("/AdministratorAccess");
-        whole || ["admin", "administratoraccess", "owner", "cluster-admin", "adminaccess"].contains(&name.as_str())
+        let whole = ["roles/owner", "roles/editor", "owner", "admin", "cluster-admin", "Owner", "AdministratorAccess"];
+        whole.contains(&text) || text.ends_with("/AdministratorAccess") || text.ends_with("/IAMFullAccess")
     };
     if pair.node.texts().any(is_admin) {
         found.pair(&ADMIN_GRANT, pair);

@@ -41,10 +41,26 @@ pub(super) fn check_ingress(rule: &Node, place: &Pair, found: &mut Found<'_>) {
                 found.add(&WIDE_INGRESS, &open.range);
             }
         }
-        // Without ports, everything.
-        None if all_protocols(rule) => found.add(&OPEN_INGRESS, &place.head),
+        // Without ports, every port; what a variable says is its owner's business.
+        None if !names_ports(rule) && (all_protocols(rule) || rule.get("protocol").is_some()) => {
+            found.add(&OPEN_INGRESS, if open.range.is_empty() { &place.head } else { &open.range });
+        }
         None => {}
     }
+}
+
+fn names_ports(rule: &Node) -> bool {
+    rule.pairs().iter().any(|pair| pair.key.contains("port") || pair.key.ends_with("_options"))
+}
+
+/// Tells whether a list of numbered rules turns people away before it lets them in.
+pub(super) fn denies_first(rules: &[&Node]) -> bool {
+    let number = |rule: &Node| {
+        let name = ["rule_no", "rule_number", "priority"].iter().find_map(|name| rule.get(name)?.text());
+        name.and_then(|text| text.parse::<u32>().ok())
+    };
+    let first = |denied: bool| rules.iter().filter(|rule| is_denied(rule) == denied).filter_map(|rule| number(rule)).min();
+    matches!((first(true), first(false)), (Some(denied), Some(allowed)) if denied < allowed)
 }
 
 fn is_denied(rule: &Node) -> bool {
@@ -99,7 +115,7 @@ fn ports(rule: &Node) -> Option<Vec<(u32, u32)>> {
 }
 
 fn range(text: &str) -> Option<(u32, u32)> {
-    if text == "*" || text.eq_ignore_ascii_case("any") {
+    if text == "*" || text == "-1" || text.eq_ignore_ascii_case("any") {
         return Some((0, 65535));
     }
     let (from, to) = text.split_once(['-', '/']).unwrap_or((text, text));

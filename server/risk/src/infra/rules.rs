@@ -11,6 +11,7 @@ use crate::finding::{Finding, Severity};
 pub(super) struct Rule {
     id: &'static str,
     severity: Severity,
+    /// Numbers, with spaces between; the first is the closest.
     cwe: &'static str,
     message: &'static str,
     why: &'static str,
@@ -24,7 +25,7 @@ impl Rule {
         Finding {
             rule: self.id.to_owned(),
             severity: self.severity,
-            cwe: vec![self.cwe.to_owned()],
+            cwe: self.cwe.split(' ').map(|number| format!("CWE-{number}")).collect(),
             message: self.message.to_owned(),
             range,
             fix_hint: self.fix.to_owned(),
@@ -42,7 +43,7 @@ macro_rules! rules {
         $(pub(super) const $name: Rule = Rule {
             id: $id,
             severity: Severity::$severity,
-            cwe: concat!("CWE-", $cwe),
+            cwe: $cwe,
             message: $message,
             why: $why,
             fix: $fix,
@@ -81,7 +82,7 @@ rules! {
         "a default service account is used, which others share and which may do too much"
         "it is there without asking"
         "make an account of its own with the roles that are needed" "hardening";
-    PASSWORD_POLICY "password-policy" Low "521"
+    PASSWORD_POLICY "password-policy" Low "521 287"
         "a password policy leaves out what makes passwords hard to guess"
         "models write the fields they remember"
         "ask for length, digits, symbols, both cases, and a limit on tries";
@@ -101,11 +102,11 @@ rules! {
         "nothing here keeps it from the public network, which is the default"
         "models leave out what works without"
         "switch public access off" "hardening";
-    OPEN_INGRESS "open-ingress" High "284"
+    OPEN_INGRESS "open-ingress" High "284 668"
         "everybody can reach a port for administration or data"
         "0.0.0.0/0 makes the first try work"
         "allow the addresses that are needed";
-    WIDE_INGRESS "wide-ingress" Medium "284"
+    WIDE_INGRESS "wide-ingress" Medium "284 668"
         "everybody can reach this"
         "0.0.0.0/0 makes the first try work"
         "allow the addresses that are needed";
@@ -113,10 +114,6 @@ rules! {
         "a firewall rule lets anything through that it does not have to"
         "any makes the first try work"
         "name sources, destinations, services and applications";
-    RULE_TEXT "rule-undescribed" Low "284"
-        "nobody can tell later why this network rule is there"
-        "models leave out what works without"
-        "describe it" "hardening";
     NETWORK_GUARD "network-unguarded" Low "284"
         "the network protection that is offered here is not switched on"
         "models leave out what works without"
@@ -157,11 +154,11 @@ rules! {
         "nothing here asks for a log, and without it none is written"
         "models leave out what works without"
         "switch logging on" "hardening";
-    PRIVILEGED "k8s-priv" High "250"
+    PRIVILEGED "k8s-priv" High "250 269"
         "a container may do what only the host should"
         "privileged makes the permission error go away"
         "drop it, and add the one capability that is needed";
-    ESCALATION "k8s-escalation" Low "250"
+    ESCALATION "k8s-escalation" Low "250 269"
         "nothing keeps the process from gaining privileges"
         "models leave out what works without"
         "set allowPrivilegeEscalation: false" "hardening";

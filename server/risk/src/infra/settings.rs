@@ -44,7 +44,7 @@ fn check_text(kind: &str, pair: &Pair, text: &str, found: &mut Found<'_>) {
     let names_version = ["tls_version", "ssl_policy", "security_policy", "protocol_version", "tls_security_policy", "tls_versions", "ssl_protocols"]
         .iter()
         .any(|name| key.ends_with(name));
-    if (names_version || key == "min_tls_version" || key == "minimum_tls_version") && texts().any(|text| is_old_tls(&text)) {
+    if names_version && texts().any(|text| is_old_tls(&text)) {
         found.pair(&OLD_TLS, pair);
     }
     let is_protocol = ["protocol", "lb_protocol", "listener_protocol", "viewer_protocol_policy", "ssl_policy_type"].contains(&key);
@@ -120,7 +120,7 @@ fn is_old_tls(text: &str) -> bool {
     let digits: String = text.chars().filter(|char| char.is_ascii_digit() || *char == '.' || *char == '_' || *char == '-').collect();
     let plain = digits.trim_matches(['.', '_', '-']).replace(['_', '-'], ".");
     let versions = ["1", "1.0", "1.1", "10", "11", "1.0.2019.07"];
-    let named = ["sslv3", "ssl3", "tlsv1", "tls1_0", "tls1_1", "tls10", "tls11", "tlsenforcementdisabled", "tlsv1_2016", "tlsv1.1_2016"];
+    let named = ["sslv3", "ssl3", "tlsv1", "tls1_0", "tls1_1", "tls10", "tls11", "tlsenforcementdisabled", "tlsv1_2016", "tlsv1.1_2016", "none"];
     let old_policies = ["elbsecuritypolicy-2016-08", "elbsecuritypolicy-2015-05", "elbsecuritypolicy-tls-1-0-2015-04", "elbsecuritypolicy-tls-1-1-2017-01", "policy-min-tls-1-0-2019-07"];
     named.contains(&text) || old_policies.contains(&text) || versions.contains(&plain.as_str())
 }

@@ -32,7 +32,7 @@ fn check_resource(kind: &str, block: &Pair, found: &mut Found<'_>) {
     check_policies(&block.node, found);
     check_access(kind, block, found);
     check_network(kind, block, found);
-    block.node.each_pair(&mut |pair| settings::check(kind, pair, found));
+    check_settings(kind, &block.node, found);
     if kind.starts_with("kubernetes_") {
         check_kubernetes(kind, block, found);
     }
@@ -42,26 +42,47 @@ fn check_resource(kind: &str, block: &Pair, found: &mut Found<'_>) {
     }
 }
 
-fn check_required(kind: &str, block: &Pair, found: &mut Found<'_>) {
-    for line in REQUIRED.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let mut parts = line.split('|').map(str::trim);
-        let (Some(kinds), Some(settings), Some(rule)) = (parts.next(), parts.next(), parts.next()) else { continue };
-        if !kinds.split(' ').any(|name| is_kind(name, kind)) {
+fn check_settings(kind: &str, node: &Node, found: &mut Found<'_>) {
+    for pair in node.items().iter().flat_map(Node::pairs) {
+        // How a service is looked after says nothing about how it is reached.
+        if ["health_check", "health_probe"].contains(&pair.key.as_str()) {
             continue;
         }
-        if !settings.split(' ').any(|setting| has(&block.node, setting)) {
-            let rule = match rule {
-                "encryption" => &ENCRYPTION_DEFAULT,
-                "rotation" => &KEY_ROTATION,
-                "tls" => &TLS_DEFAULT,
-                "log" => &LOG_DEFAULT,
-                "public" => &PUBLIC_DEFAULT,
-                "password" => &PASSWORD_POLICY,
-                "identity" => &SERVICE_DEFAULT,
-                _ => &NETWORK_GUARD,
-            };
-            found.add(rule, &block.head);
+        settings::check(kind, pair, found);
+        // `parameter { name = "require_ssl" value = "false" }`
+        if let (Some(name), Some(value)) = (pair.node.get("name").and_then(Node::text), pair.node.get("value")) {
+            let said = Pair { key: name.to_owned(), labels: Vec::new(), node: value.clone(), ..pair.clone() };
+            settings::check(kind, &said, found);
         }
+        check_settings(kind, &pair.node, found);
+    }
+}
+
+fn check_required(kind: &str, block: &Pair, found: &mut Found<'_>) {
+    let rows = REQUIRED.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
+        let mut parts = line.split('|').map(str::trim);
+        let (kinds, settings, rule) = (parts.next()?, parts.next()?, parts.next()?);
+        kinds.split(' ').any(|name| is_kind(name, kind)).then_some((settings, rule))
+    });
+    let mut missing = Vec::new();
+    for (settings, rule) in rows {
+        // Where somebody has thought of one of these, the others are left to them.
+        if settings.split(' ').any(|setting| has(&block.node, setting)) {
+            return;
+        }
+        missing.push(rule);
+    }
+    for rule in missing {
+        let rule = match rule {
+            "encryption" => &ENCRYPTION_DEFAULT,
+            "rotation" => &KEY_ROTATION,
+            "tls" => &TLS_DEFAULT,
+            "log" => &LOG_DEFAULT,
+            "public" => &PUBLIC_DEFAULT,
+            "password" => &PASSWORD_POLICY,
+            _ => &NETWORK_GUARD,
+        };
+        found.add(rule, &block.head);
     }
 }
 
@@ -154,7 +175,9 @@ fn check_network(kind: &str, block: &Pair, found: &mut Found<'_>) {
         if lets_in(node) && !kind.ends_with("_egress_rule") {
             check_ingress(node, block, found);
         }
-        for pair in node.pairs() {
+        let inbound = node.pairs().iter().filter(|pair| pair.key == "ingress").flat_map(|pair| pair.node.items());
+        let denies_first = super::network::denies_first(&inbound.collect::<Vec<_>>());
+        for pair in node.pairs().iter().filter(|_| !denies_first) {
             let inner = ["ingress", "inbound", "security_rule", "ingress_security_rules", "rule", "allow", "ingress_rule"];
             if !inner.contains(&pair.key.as_str()) {
                 continue;

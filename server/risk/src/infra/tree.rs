@@ -102,18 +102,6 @@ impl Node {
             Value::Scalar(_) => {}
         }
     }
-
-    /// Calls `look` on every map below and on the node itself, outermost first.
-    pub(super) fn each_map<'n>(&'n self, look: &mut impl FnMut(&'n Node)) {
-        match &self.value {
-            Value::Map(pairs) => {
-                look(self);
-                pairs.iter().for_each(|pair| pair.node.each_map(look));
-            }
-            Value::List(items) => items.iter().for_each(|item| item.each_map(look)),
-            Value::Scalar(_) => {}
-        }
-    }
 }
 
 /// Tells whether a value switches something on.
