@@ -43,6 +43,9 @@ enum Command {
     Blame(BlameArgs),
     /// Say what is risky in files, directories or a text
     Check(CheckArgs),
+    /// Run one rule of a repository over texts, within bounds
+    #[command(hide = true)]
+    CheckRule,
     /// Fit the chance of a fault to a project's own past, and say how good it is
     Calibrate(CalibrateArgs),
     /// Bring a repository's attributions up to date with what git did
@@ -497,6 +500,9 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         git::hooks::run(args);
         return Ok(ExitCode::SUCCESS);
     }
+    if let Command::CheckRule = &cli.command {
+        return command::check::user::run();
+    }
     if let Command::Calibrate(args) = &cli.command {
         return command::calibrate::run(args);
     }
@@ -525,6 +531,7 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         | Command::Hook(_)
         | Command::Git(_)
         | Command::Setup(_)
+        | Command::CheckRule
         | Command::Calibrate(_) => unreachable!("run before the configuration is read"),
     }
 }

@@ -135,7 +135,8 @@ impl Policy {
         for raw in &own.raw.allow {
             match Allow::of(raw, own, &mut problems) {
                 Some(entry) if required.iter().any(|rule| entry.is_about(rule)) => {
-                    problems.push(own.wrong(&raw.rule, "the user's policy requires this rule: it can't be allowed here"));
+                    problems
+                        .push(own.wrong(&raw.rule, "the user's policy requires this rule: it can't be allowed here"));
                 }
                 entry => allow.extend(entry),
             }
@@ -332,15 +333,14 @@ mod tests {
         assert_eq!(policy.allowed("lab/a.py", &finding, at("2026-07-01")), None);
         assert_eq!(policy.expired(at("2026-06-30")).count(), 0);
         let told: Vec<String> = policy.expired(at("2026-07-01")).map(ToString::to_string).collect();
-        assert_eq!(
-            told,
-            ["policy.toml:2:8: what kim allowed for tls-off held until 2026-06-30 and is reported again"]
-        );
+        assert_eq!(told, ["policy.toml:2:8: what kim allowed for tls-off held until 2026-06-30 and is reported again"]);
     }
 
     #[test]
     fn an_entry_without_owner_reason_or_day_does_not_hold_and_the_place_is_told() {
-        for (from, to, place) in [("'kim'", "' '", ":4:9: "), ("'lab only'", "''", ":5:10: "), ("06-30", "6-31", ":6:11: ")] {
+        for (from, to, place) in
+            [("'kim'", "' '", ":4:9: "), ("'lab only'", "''", ":5:10: "), ("06-30", "6-31", ":6:11: ")]
+        {
             let policy = policy("", &ALLOW.replace(from, to));
             assert_eq!(policy.allowed("lab/a.py", &finding("tls-off"), at("2026-01-01")), None);
             assert!(policy.problems[0].to_string().contains(place), "{:?}", policy.problems);
@@ -356,7 +356,8 @@ mod tests {
 
     #[test]
     fn conditions_ask_about_findings_and_both_files_count() {
-        let user = "[[require]]\nwhen = \"severity == 'high' && sensitive\"\nobligations = ['review:security']\nblock = true";
+        let user =
+            "[[require]]\nwhen = \"severity == 'high' && sensitive\"\nobligations = ['review:security']\nblock = true";
         let own = "[[require]]\nwhen = \"'CWE-78' in cwe && path.startsWith('src/')\"\nobligations = ['test', 'review:security']";
         let policy = policy(user, own);
         assert_eq!(policy.problems, []);

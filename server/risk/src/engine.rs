@@ -30,6 +30,8 @@ const FINDINGS_MAX: usize = 1000;
 /// The rules, compiled when the first text of their language comes.
 #[derive(Default)]
 pub struct Engine {
+    /// The rules, if they are not the built-in ones.
+    files: Option<Vec<(String, String)>>,
     sets: [OnceLock<RuleSet>; Grammar::COUNT],
 }
 
@@ -84,19 +86,29 @@ impl Engine {
         Self::default()
     }
 
+    /// Creates an engine with other rules than the built-in ones: pairs of name (`python/<id>`,
+    /// `flow/<id>`) and text.
+    pub fn with_rules(files: Vec<(String, String)>) -> Self {
+        Self { files: Some(files), ..Self::default() }
+    }
+
     /// Finds what the rules find in `text`.
     ///
     /// Cost: the text is searched once for secrets and for the words the rules need, and parsed
     /// only if one of those stands in it.
     pub fn check(&self, language: Language, text: &str) -> Report {
+        let is_built_in = self.files.is_none();
         let mut report = match language.grammar() {
             Some(grammar) => judge(self.rules(grammar), grammar, text),
-            None => match infra::check(language, text) {
+            None if is_built_in => match infra::check(language, text) {
                 Some(findings) => Report { findings, skipped: None },
                 None => Report { findings: Vec::new(), skipped: Some(too_long(text)) },
             },
+            None => Report::default(),
         };
-        report.findings.extend(secrets::check(text));
+        if is_built_in {
+            report.findings.extend(secrets::check(text));
+        }
         report.findings.sort_by_key(|finding| (finding.range.start, finding.range.end));
         report
     }
@@ -114,7 +126,14 @@ impl Engine {
     }
 
     fn rules(&self, grammar: Grammar) -> &RuleSet {
-        self.sets[grammar as usize].get_or_init(|| RuleSet::compile(rules::FILES, grammar))
+        self.sets[grammar as usize].get_or_init(|| match &self.files {
+            None => RuleSet::compile(rules::FILES, grammar),
+            Some(files) => {
+                let files: Vec<(&str, &str)> =
+                    files.iter().map(|(name, yaml)| (name.as_str(), yaml.as_str())).collect();
+                RuleSet::compile(&files, grammar)
+            }
+        })
     }
 }
 

@@ -53,7 +53,8 @@ impl Fold {
         if any(&["vendor", "node_modules", "third_party", "third-party", "site-packages"]) {
             return Some(Self::Vendored);
         }
-        let tests = ["test", "tests", "__tests__", "spec", "specs", "testdata", "fixtures", "__fixtures__", "__mocks__"];
+        let tests =
+            ["test", "tests", "__tests__", "spec", "specs", "testdata", "fixtures", "__fixtures__", "__mocks__"];
         if any(&tests) || is_test_file(name) {
             return Some(Self::TestPath);
         }

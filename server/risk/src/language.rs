@@ -34,6 +34,10 @@ pub enum Language {
 }
 
 impl Language {
+    /// Every language rules can be written for.
+    pub const CODE: [Language; 7] =
+        [Self::Python, Self::TypeScript, Self::Tsx, Self::JavaScript, Self::Go, Self::Java, Self::Rust];
+
     /// Reads an editor's language identifier (`python`, `typescriptreact`, ...).
     pub fn from_id(id: &str) -> Self {
         match id {
@@ -55,7 +59,8 @@ impl Language {
     /// Reads the extension of a path or URI.
     pub fn from_path(path: &str) -> Self {
         let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
-        if ["Dockerfile", "Containerfile"].iter().any(|image| name == *image || name.starts_with(&format!("{image}."))) {
+        if ["Dockerfile", "Containerfile"].iter().any(|image| name == *image || name.starts_with(&format!("{image}.")))
+        {
             return Self::Dockerfile;
         }
         let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);

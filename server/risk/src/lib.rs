@@ -19,6 +19,7 @@ mod infra;
 mod language;
 mod rule;
 mod rules;
+pub mod score;
 mod secrets;
 
 pub use engine::{BrokenRule, Engine, Report, Skipped};

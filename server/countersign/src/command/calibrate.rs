@@ -37,7 +37,11 @@ pub(crate) fn run(args: &CalibrateArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let paint = Paint::for_stdout();
-    writeln!(out, "{}", paint.bold("project          changes judged  lines alone AUC   AUC  Brier skill  ECE before after"))?;
+    writeln!(
+        out,
+        "{}",
+        paint.bold("project          changes judged  lines alone AUC   AUC  Brier skill  ECE before after")
+    )?;
     for Fitted { project, calibration, .. } in &fitted {
         let Calibration { fitted, judged, lines_alone, before, after, .. } = calibration;
         write!(out, "{project:16} {fitted:7} {judged:6}            {:.4} {:.4}       ", lines_alone.auc, after.auc)?;

@@ -7,6 +7,7 @@ mod human;
 mod json;
 mod read;
 mod sarif;
+pub(crate) mod user;
 
 use std::io::{BufWriter, Read, Write};
 use std::path::PathBuf;
@@ -72,7 +73,9 @@ pub(crate) fn run(args: &CheckArgs, shell: &Shell) -> Result<ExitCode, Failure> 
         let here = [PathBuf::from(".")];
         let paths = if args.paths.is_empty() { &here[..] } else { &args.paths };
         let files = files::find(paths)?;
-        check_all(&files, &policies)
+        let mut checked = check_all(&files, &policies);
+        user::check(&files, &mut checked, &policies);
+        checked
     };
     let mut out = BufWriter::new(std::io::stdout().lock());
     if args.json {
@@ -143,7 +146,7 @@ fn check_all(files: &[File], policies: &Policies<'_>) -> Vec<Checked> {
     std::thread::scope(|scope| {
         for _ in 0..threads {
             let thread = std::thread::Builder::new().name("check".to_owned()).stack_size(STACK_BYTES);
-            if let Err(error) = thread.spawn_scoped(scope, &work) {
+            if let Err(error) = thread.spawn_scoped(scope, work) {
                 tracing::warn!("one thread less: {error}");
             }
         }
@@ -162,9 +165,8 @@ fn check_text(engine: &Engine, file: &File, text: Result<String, Left>, policies
         Err(left) => return Checked { name, hits: Vec::new(), left: Some(left) },
     };
     // A rule that fails on one file must not take the others with it.
-    let report = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        engine.check(Language::from_path(&file.name), &text)
-    }));
+    let report =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| engine.check(Language::from_path(&file.name), &text)));
     let Ok(report) = report else { return Checked { name, hits: Vec::new(), left: Some(Left::Failed) } };
     let left = report.skipped.map(|skipped| match skipped {
         Skipped::TooLong { bytes, bytes_max } => Left::CodeTooLong { bytes, bytes_max },
@@ -174,13 +176,20 @@ fn check_text(engine: &Engine, file: &File, text: Result<String, Left>, policies
     let policy = policies.of(file);
     let folds = fold(&report.findings, Fold::of_file(policy.path(), &text));
     let places = Places::new(&text);
-    let mut hits: Vec<Hit> = report.findings.into_iter().zip(folds).map(|(finding, fold)| {
+    let hits = report.findings.into_iter().zip(folds).map(|(finding, fold)| {
         let folded = policy.allowed(&finding).or_else(|| fold.map(str::to_owned));
         let asked = policy.asks(&finding);
         places.hit(finding, folded, asked)
-    }).collect();
-    hits.sort_by(|a, b| (a.line, a.column, &a.finding.rule).cmp(&(b.line, b.column, &b.finding.rule)));
-    Checked { name, hits, left }
+    });
+    let mut checked = Checked { name, hits: hits.collect(), left };
+    checked.sort();
+    checked
+}
+
+impl Checked {
+    fn sort(&mut self) {
+        self.hits.sort_by(|a, b| (a.line, a.column, &a.finding.rule).cmp(&(b.line, b.column, &b.finding.rule)));
+    }
 }
 
 /// Turns byte offsets into lines and columns. Lines end as everywhere else: LF, CRLF, CR.

@@ -38,10 +38,8 @@ impl Allow {
                 return None;
             }
         };
-        let paths = match &raw.paths {
-            Some(paths) => Some(super::patterns("allowed path", paths.iter().map(|path| (source, path)), problems)),
-            None => None,
-        };
+        let globs = raw.paths.as_ref().map(|paths| paths.iter().map(|path| (source, path)));
+        let paths = globs.map(|globs| super::patterns("allowed path", globs, problems));
         let rule = raw.rule.get_ref().clone();
         let owner = raw.owner.get_ref().clone();
         let message = format!("what {owner} allowed for {rule} held until {expires} and is reported again");

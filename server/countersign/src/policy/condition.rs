@@ -29,9 +29,7 @@ impl Require {
     /// Compiles what was written; what is wrong with it is told, and it asks for nothing.
     pub(super) fn of(raw: &RawRequire, source: &Source, problems: &mut Vec<Problem>) -> Option<Self> {
         match compile(raw.when.get_ref()) {
-            Ok(when) => {
-                Some(Self { when: Arc::new(when), obligations: raw.obligations.clone(), block: raw.block })
-            }
+            Ok(when) => Some(Self { when: Arc::new(when), obligations: raw.obligations.clone(), block: raw.block }),
             Err(reason) => {
                 problems.push(source.wrong(&raw.when, reason));
                 None

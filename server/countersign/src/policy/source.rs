@@ -208,13 +208,15 @@ impl Source {
         let Ok(whole) = toml::de::DeTable::parse(&self.text) else { return };
         for (name, value) in whole.get_ref() {
             let Some((_, keys)) = KEYS.iter().find(|(table, _)| *table == name.get_ref().as_ref()) else {
-                problems.push(self.problem(Some(name.span().start), format!("{:?} means nothing here", name.get_ref())));
+                problems
+                    .push(self.problem(Some(name.span().start), format!("{:?} means nothing here", name.get_ref())));
                 continue;
             };
             let value = value.get_ref();
             let one = value.as_table().into_iter();
             let many = value.as_array().into_iter().flat_map(|array| array.iter());
-            for (key, _) in one.chain(many.filter_map(|item| item.get_ref().as_table())).flat_map(|table| table.iter()) {
+            for (key, _) in one.chain(many.filter_map(|item| item.get_ref().as_table())).flat_map(|table| table.iter())
+            {
                 if !keys.contains(&key.get_ref().as_ref()) {
                     let message = format!("{:?} means nothing in {name:?}", key.get_ref(), name = name.get_ref());
                     problems.push(self.problem(Some(key.span().start), message));

@@ -142,7 +142,7 @@ impl History {
         let find = |column: &str| {
             // The best known tables spell it so.
             let is_it = |name: &&str| *name == column || (column == "entropy" && *name == "entrophy");
-            names.iter().position(|name| is_it(&name)).ok_or_else(|| MissingColumn { column: column.to_owned() })
+            names.iter().position(is_it).ok_or_else(|| MissingColumn { column: column.to_owned() })
         };
         let (date, bug) = (find("date")?, find("bug")?);
         let mut columns = [0; READ];

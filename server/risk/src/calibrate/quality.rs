@@ -31,7 +31,8 @@ impl Quality {
         let n = said.len() as f64;
         let faulty = said.iter().filter(|(_, faulty)| *faulty).count() as f64;
         let rate = faulty / n;
-        let brier = said.iter().map(|(chance, faulty)| (chance - f64::from(u8::from(*faulty))).powi(2)).sum::<f64>() / n;
+        let brier =
+            said.iter().map(|(chance, faulty)| (chance - f64::from(u8::from(*faulty))).powi(2)).sum::<f64>() / n;
         let riskiest = said.len() - said.len() / 5;
         Self {
             auc: auc(&said, faulty),

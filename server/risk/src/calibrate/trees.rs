@@ -69,7 +69,8 @@ impl Trees {
         let weights: Vec<f64> =
             (0..changes.len()).map(|i| 0.5f64.powf((changes.len() - 1 - i) as f64 / span)).collect();
         let all: f64 = weights.iter().sum();
-        let faulty: f64 = weights.iter().zip(changes).filter(|(_, change)| change.faulty).map(|(weight, _)| weight).sum();
+        let faulty: f64 =
+            weights.iter().zip(changes).filter(|(_, change)| change.faulty).map(|(weight, _)| weight).sum();
         let base = (faulty / (all - faulty)).ln();
         let mut log_odds = vec![base; changes.len()];
         let mut order: Vec<u32> = (0..changes.len() as u32).collect();

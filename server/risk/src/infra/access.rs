@@ -62,7 +62,8 @@ fn is_everybody(principal: &Node) -> bool {
 /// Actions that write, or that hand out what others may do.
 fn changes(action: &str) -> bool {
     let verb = action.split_once(':').map_or("", |(_, verb)| verb);
-    let verbs = ["Put", "Delete", "Create", "Update", "Attach", "Set", "Add", "Modify", "PassRole", "AssumeRole", "Write"];
+    let verbs =
+        ["Put", "Delete", "Create", "Update", "Attach", "Set", "Add", "Modify", "PassRole", "AssumeRole", "Write"];
     let reads_secrets = ["secretsmanager:GetSecretValue", "ssm:GetParameter", "ssm:GetParameters", "kms:Decrypt"];
     let hands_out = ["sts:GetFederationToken", "ecr:GetAuthorizationToken", "iam:Tag", "iam:Upload"];
     let starts = |list: &[&str]| list.iter().any(|piece| action.starts_with(piece));

@@ -76,7 +76,8 @@ fn check_run(run: &Instruction<'_>, found: &mut Found<'_>) {
             let last = mode.as_bytes().last().copied().unwrap_or(b'0');
             // The sticky bit keeps others from removing what is not theirs.
             let is_sticky = mode.len() == 4 && mode.starts_with('1');
-            (is_octal && !is_sticky && (last - b'0') & 2 != 0) || ["a+w", "o+w", "a+rwx", "ugo+rwx", "a=rwx", "+w,o"].contains(&mode)
+            (is_octal && !is_sticky && (last - b'0') & 2 != 0)
+                || ["a+w", "o+w", "a+rwx", "ugo+rwx", "a=rwx", "+w,o"].contains(&mode)
         };
         if mode.is_some_and(opens) {
             found.add(&CHMOD_777, &run.range);

@@ -50,7 +50,7 @@ impl Reader<'_> {
             if byte.is_ascii_whitespace() {
                 self.at += 1;
             } else if byte == b'#' || self.starts_with("//") {
-                self.to_line_end();
+                self.skip_line();
             } else if self.starts_with("/*") {
                 let end = self.text[self.at + 2..].find("*/").map(|end| self.at + 2 + end + 2);
                 self.at = end.unwrap_or(self.bytes.len());
@@ -60,7 +60,7 @@ impl Reader<'_> {
         }
     }
 
-    fn to_line_end(&mut self) {
+    fn skip_line(&mut self) {
         while self.peek().is_some_and(|byte| byte != b'\n') {
             self.at += 1;
         }
@@ -114,12 +114,24 @@ impl Reader<'_> {
                         }
                     }
                     let node = self.value();
-                    return Some(Pair { key, labels, range: self.range(start), head: self.offset + start..self.offset + end, node });
+                    return Some(Pair {
+                        key,
+                        labels,
+                        range: self.range(start),
+                        head: self.offset + start..self.offset + end,
+                        node,
+                    });
                 }
                 Some(b'{') => {
                     let open = self.at;
                     let node = self.block(open);
-                    return Some(Pair { key, labels, range: self.range(start), head: self.offset + start..self.offset + end, node });
+                    return Some(Pair {
+                        key,
+                        labels,
+                        range: self.range(start),
+                        head: self.offset + start..self.offset + end,
+                        node,
+                    });
                 }
                 Some(byte) if byte == b'"' || is_name(byte) => labels.push(self.name()?),
                 _ => return None,
@@ -231,7 +243,9 @@ impl Reader<'_> {
     }
 
     fn ends_expression(&self) -> bool {
-        matches!(self.peek(), None | Some(b'\n' | b',' | b'}' | b']' | b')' | b'#')) || self.starts_with("//") || self.starts_with("/*")
+        matches!(self.peek(), None | Some(b'\n' | b',' | b'}' | b']' | b')' | b'#'))
+            || self.starts_with("//")
+            || self.starts_with("/*")
     }
 
     fn rest_of_expression(&mut self) {
@@ -333,13 +347,13 @@ impl Reader<'_> {
             self.at += 1;
         }
         let mark = self.text[mark_start..self.at].to_owned();
-        self.to_line_end();
+        self.skip_line();
         let body_start = (self.at + 1).min(self.bytes.len());
         self.at = body_start;
         let mut body_end = self.bytes.len();
         while self.at < self.bytes.len() {
             let line_start = self.at;
-            self.to_line_end();
+            self.skip_line();
             if self.text[line_start..self.at].trim() == mark {
                 body_end = line_start;
                 break;
@@ -349,8 +363,13 @@ impl Reader<'_> {
         let body = &self.text[body_start..body_end.max(body_start)];
         let range = self.range(start);
         if body.trim_start().starts_with('{') && self.depth < DEPTH_MAX {
-            let mut inner =
-                Reader { text: body, bytes: body.as_bytes(), at: 0, offset: self.offset + body_start, depth: self.depth + 1 };
+            let mut inner = Reader {
+                text: body,
+                bytes: body.as_bytes(),
+                at: 0,
+                offset: self.offset + body_start,
+                depth: self.depth + 1,
+            };
             inner.space(true);
             return Node { range, value: inner.value().value };
         }

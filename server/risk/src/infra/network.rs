@@ -6,8 +6,8 @@ use super::tree::{Node, Pair};
 
 /// Ports that administrate machines or hold data.
 const PORTS: [u32; 24] = [
-    20, 21, 22, 23, 135, 137, 138, 139, 445, 1433, 1521, 2375, 2379, 3306, 3389, 5432, 5601, 5900, 6379, 8020, 9042, 9200,
-    11211, 27017,
+    20, 21, 22, 23, 135, 137, 138, 139, 445, 1433, 1521, 2375, 2379, 3306, 3389, 5432, 5601, 5900, 6379, 8020, 9042,
+    9200, 11211, 27017,
 ];
 
 /// Tells whether a range of addresses is everybody.
@@ -19,8 +19,20 @@ pub(super) fn is_everybody(text: &str) -> bool {
 
 /// Where a network rule says who may come in.
 const SOURCES: [&str; 14] = [
-    "cidr_blocks", "ipv6_cidr_blocks", "cidr_block", "ipv6_cidr_block", "cidr_ipv4", "cidr_ipv6", "source_address_prefix",
-    "source_address_prefixes", "source_ranges", "ip_block", "source", "v4_cidr_blocks", "v6_cidr_blocks", "source_cidr_ip",
+    "cidr_blocks",
+    "ipv6_cidr_blocks",
+    "cidr_block",
+    "ipv6_cidr_block",
+    "cidr_ipv4",
+    "cidr_ipv6",
+    "source_address_prefix",
+    "source_address_prefixes",
+    "source_ranges",
+    "ip_block",
+    "source",
+    "v4_cidr_blocks",
+    "v6_cidr_blocks",
+    "source_cidr_ip",
 ];
 
 /// Judges one rule that lets something in.
@@ -59,7 +71,8 @@ pub(super) fn denies_first(rules: &[&Node]) -> bool {
         let name = ["rule_no", "rule_number", "priority"].iter().find_map(|name| rule.get(name)?.text());
         name.and_then(|text| text.parse::<u32>().ok())
     };
-    let first = |denied: bool| rules.iter().filter(|rule| is_denied(rule) == denied).filter_map(|rule| number(rule)).min();
+    let first =
+        |denied: bool| rules.iter().filter(|rule| is_denied(rule) == denied).filter_map(|rule| number(rule)).min();
     matches!((first(true), first(false)), (Some(denied), Some(allowed)) if denied < allowed)
 }
 
@@ -71,7 +84,9 @@ fn is_denied(rule: &Node) -> bool {
 }
 
 fn is_udp(rule: &Node) -> bool {
-    rule.get("protocol").and_then(Node::text).is_some_and(|text| ["udp", "*", "-1"].contains(&text.to_ascii_lowercase().as_str()))
+    rule.get("protocol")
+        .and_then(Node::text)
+        .is_some_and(|text| ["udp", "*", "-1"].contains(&text.to_ascii_lowercase().as_str()))
 }
 
 fn all_protocols(rule: &Node) -> bool {
@@ -83,10 +98,13 @@ fn all_protocols(rule: &Node) -> bool {
 
 /// Reads the ports of a rule in its many spellings.
 fn ports(rule: &Node) -> Option<Vec<(u32, u32)>> {
-    if all_protocols(rule) && rule.get("protocol").and_then(Node::text).is_some_and(|text| text == "-1" || text == "all") {
+    if all_protocols(rule)
+        && rule.get("protocol").and_then(Node::text).is_some_and(|text| text == "-1" || text == "all")
+    {
         return Some(vec![(0, 65535)]);
     }
-    let number = |name: &str| rule.get(name).and_then(Node::text).and_then(|text| text.trim_matches('"').parse::<i64>().ok());
+    let number =
+        |name: &str| rule.get(name).and_then(Node::text).and_then(|text| text.trim_matches('"').parse::<i64>().ok());
     let clamp = |port: i64| u32::try_from(port.clamp(0, 65535)).unwrap_or(0);
     let (from, to) = (number("from_port"), number("to_port"));
     if let Some(from) = from {

@@ -145,7 +145,8 @@ fn check_access(kind: &str, block: &Pair, found: &mut Found<'_>) {
             }
         }
         for (name, most) in [("max_login_attempts", 5), ("max_password_age", 90)] {
-            if let Some(pair) = node.pair(name).filter(|_| number(name).is_some_and(|count| count == 0 || count > most)) {
+            if let Some(pair) = node.pair(name).filter(|_| number(name).is_some_and(|count| count == 0 || count > most))
+            {
                 found.pair(&PASSWORD_POLICY, pair);
             }
         }
@@ -169,7 +170,9 @@ fn check_network(kind: &str, block: &Pair, found: &mut Found<'_>) {
     let lets_in = |node: &Node| {
         let direction = ["type", "direction", "traffic_direction"].iter().find_map(|name| node.get(name)?.text());
         let egress = node.get("egress").is_some_and(is_true);
-        !egress && !direction.is_some_and(|direction| ["egress", "outbound"].contains(&direction.to_ascii_lowercase().as_str()))
+        !egress
+            && !direction
+                .is_some_and(|direction| ["egress", "outbound"].contains(&direction.to_ascii_lowercase().as_str()))
     };
     if is_group || kind == "azurerm_network_security_rule" {
         if lets_in(node) && !kind.ends_with("_egress_rule") {
@@ -178,7 +181,8 @@ fn check_network(kind: &str, block: &Pair, found: &mut Found<'_>) {
         let inbound = node.pairs().iter().filter(|pair| pair.key == "ingress").flat_map(|pair| pair.node.items());
         let denies_first = super::network::denies_first(&inbound.collect::<Vec<_>>());
         for pair in node.pairs().iter().filter(|_| !denies_first) {
-            let inner = ["ingress", "inbound", "security_rule", "ingress_security_rules", "rule", "allow", "ingress_rule"];
+            let inner =
+                ["ingress", "inbound", "security_rule", "ingress_security_rules", "rule", "allow", "ingress_rule"];
             if !inner.contains(&pair.key.as_str()) {
                 continue;
             }
@@ -237,7 +241,9 @@ fn check_kubernetes(kind: &str, block: &Pair, found: &mut Found<'_>) {
         }
     } else if kind.contains("service_account") {
         let name = block.node.at(&["metadata", "name"]).and_then(Node::text);
-        if name == Some("default") && !block.node.get("automount_service_account_token").is_some_and(super::tree::is_false) {
+        if name == Some("default")
+            && !block.node.get("automount_service_account_token").is_some_and(super::tree::is_false)
+        {
             found.add(&SERVICE_DEFAULT, &block.head);
         }
     } else if !kind.contains("pod_security_policy") {

@@ -23,7 +23,10 @@ fn tree(node: &Node) -> String {
 fn terraform_becomes_a_tree() {
     for (text, expected) in [
         ("a = 1\nb = \"x\"", "{a: \"1\", b: \"x\"}"),
-        ("resource \"t\" \"n\" {\n  a = true # c\n  b { c = [1, \"d\"] }\n}", "{resource t n: {a: \"true\", b: {c: [\"1\", \"d\"]}}}"),
+        (
+            "resource \"t\" \"n\" {\n  a = true # c\n  b { c = [1, \"d\"] }\n}",
+            "{resource t n: {a: \"true\", b: {c: [\"1\", \"d\"]}}}",
+        ),
         ("p = jsonencode({ A = [\"*\"], \"B\" : 2 })", "{p: {A: [\"*\"], B: \"2\"}}"),
         ("p = <<-EOF\n  {\"A\": \"*\"}\n  EOF\nq = 1", "{p: {A: \"*\"}, q: \"1\"}"),
         ("p = \"{\\\"A\\\": \\\"*\\\"}\"", "{p: {A: \"*\"}}"),
@@ -35,7 +38,10 @@ fn terraform_becomes_a_tree() {
     ] {
         assert_eq!(tree(&hcl::read(text)), expected, "{text}");
     }
-    assert_eq!(tree(&hcl::read_value("{\"a\": {\"b\": [1, true]}, \"c\": null}", 0)), "{a: {b: [\"1\", \"true\"]}, c: \"null\"}");
+    assert_eq!(
+        tree(&hcl::read_value("{\"a\": {\"b\": [1, true]}, \"c\": null}", 0)),
+        "{a: {b: [\"1\", \"true\"]}, c: \"null\"}"
+    );
 }
 
 #[test]
@@ -111,7 +117,8 @@ fn every_rule_says_what_it_must() {
 
 #[test]
 fn every_line_of_the_table_can_hold() {
-    for line in include_str!("terraform/required.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+    for line in include_str!("terraform/required.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
+    {
         let parts: Vec<&str> = line.split(" | ").collect();
         let rules = ["encryption", "rotation", "tls", "log", "public", "password", "guard"];
         assert!(parts.len() == 3 && rules.contains(&parts[2]), "{line}");

@@ -78,14 +78,18 @@ impl<'s> Policies<'s> {
         Self { shell, now: now(), roots: Mutex::default(), policies: Mutex::default() }
     }
 
+    /// Returns the repository `file` is in.
+    pub(super) fn root_of(&self, file: &File) -> Option<PathBuf> {
+        let whole = std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
+        let dir = whole.parent().map(Path::to_owned).unwrap_or_default();
+        let mut roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
+        roots.entry(dir).or_insert_with_key(|dir| git::root_of(dir)).clone()
+    }
+
     /// Returns the policy for `file`.
     pub(super) fn of(&self, file: &File) -> InForce {
         let whole = std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
-        let dir = whole.parent().map(Path::to_owned).unwrap_or_default();
-        let root = {
-            let mut roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
-            roots.entry(dir).or_insert_with_key(|dir| git::root_of(dir)).clone()
-        };
+        let root = self.root_of(file);
         // Outside of a repository the words of the command line are all there is to go by.
         let path = match root.as_ref().and_then(|root| whole.strip_prefix(root).ok()) {
             Some(path) => path.to_string_lossy().replace('\\', "/"),

@@ -63,7 +63,11 @@ fn write_hit(out: &mut impl Write, name: &str, hit: &Hit, paint: Paint) -> io::R
         writeln!(out, "    {}", paint.red("policy: must not stay"))?;
     }
     if !hit.asked.obligations.is_empty() {
-        writeln!(out, "    {}", paint.yellow(&format!("policy asks for {}", printable(&hit.asked.obligations.join(", ")))))?;
+        writeln!(
+            out,
+            "    {}",
+            paint.yellow(&format!("policy asks for {}", printable(&hit.asked.obligations.join(", "))))
+        )?;
     }
     writeln!(out, "    {}\n", paint.dim(&printable(&finding.fix_hint)))
 }
