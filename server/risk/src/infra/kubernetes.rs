@@ -2,7 +2,7 @@
 
 use super::Found;
 use super::rules::{ESCALATION, HOST_PORT, PRIVILEGED, ROLE_STAR, SERVICE_DEFAULT};
-use super::tree::{Node, is_true};
+use super::tree::{Node, is_false, is_true};
 
 /// Capabilities that are as good as root on the host.
 const CAPABILITIES: [&str; 7] = ["SYS_ADMIN", "CAP_SYS_ADMIN", "ALL", "SYS_PTRACE", "SYS_MODULE", "NET_ADMIN", "BPF"];
@@ -38,6 +38,8 @@ pub(super) fn check_pods(root: &Node, found: &mut Found<'_>) {
             {
                 found.pair(&PRIVILEGED, pair);
             }
+            "runasnonroot" | "readonlyrootfilesystem" if is_false(&pair.node) => found.pair(&ESCALATION, pair),
+            "runasuser" if pair.node.text() == Some("0") => found.pair(&ESCALATION, pair),
             "hostport" if pair.node.text().is_some_and(|text| text != "0") => found.pair(&HOST_PORT, pair),
             _ => {}
         }

@@ -18,7 +18,7 @@ pub(super) fn is_everybody(text: &str) -> bool {
 }
 
 /// Where a network rule says who may come in.
-const SOURCES: [&str; 14] = [
+const SOURCES: [&str; 18] = [
     "cidr_blocks",
     "ipv6_cidr_blocks",
     "cidr_block",
@@ -33,21 +33,22 @@ const SOURCES: [&str; 14] = [
     "v4_cidr_blocks",
     "v6_cidr_blocks",
     "source_cidr_ip",
+    "source_addresses",
+    "remote_ip_prefix",
+    "cidr",
+    "cidr_ip",
 ];
 
 /// Judges one rule that lets something in.
 pub(super) fn check_ingress(rule: &Node, place: &Pair, found: &mut Found<'_>) {
     let open = SOURCES.iter().filter_map(|name| rule.pair(name)).find(|pair| pair.node.texts().any(is_everybody));
-    let open = open.or_else(|| rule.pair("cidr_ip").filter(|pair| pair.node.texts().any(is_everybody)));
     let Some(open) = open else { return };
     if is_denied(rule) {
         return;
     }
     match ports(rule) {
         Some(ranges) => {
-            let is_all = ranges.iter().any(|(from, to)| *from <= 1 && *to >= 65535);
-            let hits = |(from, to): &(u32, u32)| PORTS.iter().any(|port| from <= port && port <= to);
-            if is_all || ranges.iter().any(hits) {
+            if ranges.iter().any(hits) {
                 found.add(&OPEN_INGRESS, &open.range);
             } else if !ranges.iter().all(|(from, to)| from == to && [80, 443].contains(from)) && is_udp(rule) {
                 found.add(&WIDE_INGRESS, &open.range);
@@ -96,6 +97,15 @@ fn all_protocols(rule: &Node) -> bool {
         .any(|text| ["-1", "all", "any", "*"].contains(&text.to_ascii_lowercase().as_str()))
 }
 
+/// Tells whether a text names a port that administrates or holds data, or every port.
+pub(super) fn is_sensitive(text: &str) -> bool {
+    range(text).is_some_and(|range| hits(&range))
+}
+
+fn hits((from, to): &(u32, u32)) -> bool {
+    PORTS.iter().any(|port| from <= port && port <= to)
+}
+
 /// Reads the ports of a rule in its many spellings.
 fn ports(rule: &Node) -> Option<Vec<(u32, u32)>> {
     if all_protocols(rule)
@@ -106,7 +116,8 @@ fn ports(rule: &Node) -> Option<Vec<(u32, u32)>> {
     let number =
         |name: &str| rule.get(name).and_then(Node::text).and_then(|text| text.trim_matches('"').parse::<i64>().ok());
     let clamp = |port: i64| u32::try_from(port.clamp(0, 65535)).unwrap_or(0);
-    let (from, to) = (number("from_port"), number("to_port"));
+    let either = |names: [&str; 2]| names.iter().find_map(|name| number(name));
+    let (from, to) = (either(["from_port", "port_range_min"]), either(["to_port", "port_range_max"]));
     if let Some(from) = from {
         let to = to.unwrap_or(from);
         // -1 and 0 to 0 stand for every port.

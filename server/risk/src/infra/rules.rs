@@ -114,8 +114,8 @@ rules! {
         "a firewall rule lets anything through that it does not have to"
         "any makes the first try work"
         "name sources, destinations, services and applications";
-    NETWORK_GUARD "network-unguarded" Low "284"
-        "the network protection that is offered here is not switched on"
+    GUARD_OFF "guard-off" Low "284"
+        "a protection that is offered here is not switched on"
         "models leave out what works without"
         "switch it on" "hardening";
     CORS_STAR "cors-star" Medium "942"

@@ -26,13 +26,32 @@ pub(super) fn check(kind: &str, pair: &Pair, found: &mut Found<'_>) {
     } else if on && ["privileged", "privileged_mode"].contains(&key) && !kind.starts_with("kubernetes_") {
         found.pair(&PRIVILEGED, pair);
     } else if off && ["deletion_protection", "delete_protection"].contains(&key) && kind.contains("firewall") {
-        found.pair(&NETWORK_GUARD, pair);
+        found.pair(&GUARD_OFF, pair);
+    } else if off && guards(key)
+        || on && ["enable_legacy_abac", "issue_client_certificate", "serial-port-enable"].contains(&key)
+    {
+        found.pair(&GUARD_OFF, pair);
     } else if off && (key.starts_with("require_") || (key.starts_with("is_") && key.ends_with("_required"))) {
         found.pair(&PASSWORD_POLICY, pair);
     } else if off && key == "enable_key_rotation" || kind.contains("kms") && is_key_off(key, text) {
         found.pair(&KEY_ROTATION, pair);
     }
     check_text(kind, pair, text, found);
+}
+
+/// Switched off, these leave a way that was closed open again.
+fn guards(key: &str) -> bool {
+    [
+        "role_based_access_control_enabled",
+        "enable_shielded_nodes",
+        "enable_secure_boot",
+        "enable-oslogin",
+        "block-project-ssh-keys",
+        "connection_throttling",
+        "client_cert_enabled",
+        "client_certificate_enabled",
+    ]
+    .contains(&key)
 }
 
 fn is_key_off(key: &str, text: &str) -> bool {
@@ -55,7 +74,13 @@ fn check_text(kind: &str, pair: &Pair, text: &str, found: &mut Found<'_>) {
     ]
     .iter()
     .any(|name| key.ends_with(name));
-    if names_version && texts().any(|text| is_old_tls(&text)) {
+    let is_version = |text: &str| {
+        text.contains("tls")
+            || text.contains("ssl")
+            || text.starts_with(|first: char| first.is_ascii_digit())
+            || ["none", "elbsecuritypolicy-2016-08", "elbsecuritypolicy-2015-05"].contains(&text)
+    };
+    if names_version && texts().any(|text| is_version(&text) && is_old_tls(&text)) {
         found.pair(&OLD_TLS, pair);
     }
     let is_protocol =
@@ -103,6 +128,7 @@ fn check_text(kind: &str, pair: &Pair, text: &str, found: &mut Found<'_>) {
         "sse_algorithm",
         "encryption_at_rest",
         "client_broker",
+        "transit_encryption",
         "cloudwatch_encryption_mode",
         "s3_encryption_mode",
         "job_bookmarks_encryption_mode",
@@ -113,7 +139,29 @@ fn check_text(kind: &str, pair: &Pair, text: &str, found: &mut Found<'_>) {
     {
         found.pair(&ENCRYPTION_OFF, pair);
     }
-    if key.ends_with("logging_preference") && lower == "disabled" {
+    if ["ftps_state", "ssl_mode"].contains(&key)
+        && ["allallowed", "allow_unencrypted_and_encrypted"].contains(&lower.as_str())
+        || key == "insecure_ssl" && is_true(&pair.node)
+    {
+        found.pair(&PLAIN_HTTP, pair);
+    }
+    let is_open = match key {
+        "authorization_type" => {
+            lower == "none" && ["lambda_function_url", "_route"].iter().any(|part| kind.contains(part))
+        }
+        "authorization" => lower == "none" && kind == "aws_api_gateway_method",
+        "default_action" => lower == "allow" && kind.starts_with("azurerm_"),
+        "endpoint_type" => lower == "public",
+        "direct_internet_access" => lower == "enabled",
+        "visibility" => lower == "public" && kind.contains("repository"),
+        _ => false,
+    };
+    if is_open {
+        found.pair(&PUBLIC_ACCESS, pair);
+    }
+    if key.ends_with("logging_preference") && lower == "disabled"
+        || ["logging_service", "monitoring_service"].contains(&key) && lower == "none"
+    {
         found.pair(&LOG_OFF, pair);
     }
     let origins =
@@ -170,7 +218,8 @@ fn is_tls(key: &str) -> bool {
 
 fn is_log(key: &str) -> bool {
     let on_off = ["enabled", "enable", "logging", "logs"];
-    (key.contains("log") && !key.contains("login") && on_off.iter().any(|word| key.contains(word)))
+    key.starts_with("log_")
+        || (key.contains("log") && !key.contains("login") && on_off.iter().any(|word| key.contains(word)))
         || [
             "include_global_service_events",
             "is_multi_region_trail",

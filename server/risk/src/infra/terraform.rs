@@ -33,6 +33,7 @@ fn check_resource(kind: &str, block: &Pair, found: &mut Found<'_>) {
     check_access(kind, block, found);
     check_network(kind, block, found);
     check_settings(kind, &block.node, found);
+    check_named_value(kind, block, found);
     if kind.starts_with("kubernetes_") {
         check_kubernetes(kind, block, found);
     }
@@ -49,12 +50,16 @@ fn check_settings(kind: &str, node: &Node, found: &mut Found<'_>) {
             continue;
         }
         settings::check(kind, pair, found);
-        // `parameter { name = "require_ssl" value = "false" }`
-        if let (Some(name), Some(value)) = (pair.node.get("name").and_then(Node::text), pair.node.get("value")) {
-            let said = Pair { key: name.to_owned(), labels: Vec::new(), node: value.clone(), ..pair.clone() };
-            settings::check(kind, &said, found);
-        }
+        check_named_value(kind, pair, found);
         check_settings(kind, &pair.node, found);
+    }
+}
+
+/// `parameter { name = "require_ssl" value = "false" }`
+fn check_named_value(kind: &str, pair: &Pair, found: &mut Found<'_>) {
+    if let (Some(name), Some(value)) = (pair.node.get("name").and_then(Node::text), pair.node.get("value")) {
+        let said = Pair { key: name.to_owned(), labels: Vec::new(), node: value.clone(), ..pair.clone() };
+        settings::check(kind, &said, found);
     }
 }
 
@@ -80,7 +85,7 @@ fn check_required(kind: &str, block: &Pair, found: &mut Found<'_>) {
             "log" => &LOG_DEFAULT,
             "public" => &PUBLIC_DEFAULT,
             "password" => &PASSWORD_POLICY,
-            _ => &NETWORK_GUARD,
+            _ => &GUARD_OFF,
         };
         found.add(rule, &block.head);
     }
@@ -126,6 +131,23 @@ fn check_access(kind: &str, block: &Pair, found: &mut Found<'_>) {
             }
         });
     }
+    let is_project = ["google_project_iam", "google_folder_iam", "google_organization_iam"];
+    if is_project.iter().any(|start| kind.starts_with(start)) {
+        let speaks_for_others =
+            ["serviceAccountUser", "serviceAccountTokenCreator", "serviceAccountAdmin", "securityAdmin"];
+        let role = node.pair("role").filter(|role| {
+            role.node.text().is_some_and(|text| speaks_for_others.iter().any(|end| text == format!("roles/iam.{end}")))
+        });
+        if let Some(role) = role {
+            found.pair(&ADMIN_GRANT, role);
+        }
+    }
+    if kind == "azurerm_role_definition" {
+        let actions = node.at(&["permissions"]).and_then(|permissions| permissions.pair("actions"));
+        if let Some(actions) = actions.filter(|actions| actions.node.texts().any(|text| text == "*")) {
+            found.pair(&ROLE_STAR, actions);
+        }
+    }
     if kind == "aws_iam_access_key" && node.get("user").and_then(Node::text) == Some("root") {
         found.add(&ADMIN_GRANT, &block.head);
     }
@@ -151,12 +173,30 @@ fn check_access(kind: &str, block: &Pair, found: &mut Found<'_>) {
             }
         }
     }
-    let is_compute = ["google_compute_instance", "google_container_node_pool", "google_container_cluster"];
-    if is_compute.iter().any(|name| kind.starts_with(name)) {
+    if kind.starts_with("google_") {
+        let default = ["-compute@developer.gserviceaccount.com", "@appspot.gserviceaccount.com"];
+        let is_default = |text: &str| default.iter().any(|end| text.ends_with(end));
         node.each_pair(&mut |pair| {
-            let is_default = |text: &str| text.ends_with("-compute@developer.gserviceaccount.com");
-            if pair.key == "email" && pair.node.text().is_some_and(is_default) {
+            if ["email", "member", "members", "service_account"].contains(&pair.key.as_str())
+                && pair.node.texts().any(is_default)
+            {
                 found.pair(&SERVICE_DEFAULT, pair);
+            }
+            // An address that the whole internet can reach.
+            if pair.key == "access_config" && kind.starts_with("google_compute_instance") {
+                found.pair(&PUBLIC_ACCESS, pair);
+            }
+            let is_open = |network: &Node| {
+                network
+                    .get("value")
+                    .or_else(|| network.get("cidr_block"))
+                    .and_then(Node::text)
+                    .is_some_and(super::network::is_everybody)
+            };
+            if ["authorized_networks", "cidr_blocks"].contains(&pair.key.as_str())
+                && pair.node.items().iter().any(is_open)
+            {
+                found.pair(&PUBLIC_ACCESS, pair);
             }
         });
     }
@@ -164,9 +204,10 @@ fn check_access(kind: &str, block: &Pair, found: &mut Found<'_>) {
 
 fn check_network(kind: &str, block: &Pair, found: &mut Found<'_>) {
     let node = &block.node;
-    let is_group = ["security_group", "network_acl", "security_list", "access_control_group", "firewall", "nsg"]
-        .iter()
-        .any(|part| kind.contains(part));
+    let is_group =
+        ["security_group", "network_acl", "security_list", "access_control_group", "firewall", "nsg", "secgroup"]
+            .iter()
+            .any(|part| kind.contains(part));
     let lets_in = |node: &Node| {
         let direction = ["type", "direction", "traffic_direction"].iter().find_map(|name| node.get(name)?.text());
         let egress = node.get("egress").is_some_and(is_true);
@@ -181,8 +222,15 @@ fn check_network(kind: &str, block: &Pair, found: &mut Found<'_>) {
         let inbound = node.pairs().iter().filter(|pair| pair.key == "ingress").flat_map(|pair| pair.node.items());
         let denies_first = super::network::denies_first(&inbound.collect::<Vec<_>>());
         for pair in node.pairs().iter().filter(|_| !denies_first) {
-            let inner =
-                ["ingress", "inbound", "security_rule", "ingress_security_rules", "rule", "allow", "ingress_rule"];
+            let inner = [
+                "ingress",
+                "inbound",
+                "security_rule",
+                "ingress_security_rules",
+                "rule",
+                "ingress_rule",
+                "inbound_rule",
+            ];
             if !inner.contains(&pair.key.as_str()) {
                 continue;
             }
@@ -195,13 +243,17 @@ fn check_network(kind: &str, block: &Pair, found: &mut Found<'_>) {
             let sources = node.pair("source_ranges").filter(|pair| pair.node.texts().any(super::network::is_everybody));
             let all = node.pairs().iter().filter(|pair| pair.key == "allow").any(|allow| {
                 let ports = allow.node.get("ports");
-                let admin = |text: &str| ["22", "3389", "3306", "5432", "0-65535", "1-65535"].contains(&text);
-                ports.is_none_or(|ports| ports.texts().any(admin))
+                ports.is_none_or(|ports| ports.texts().any(super::network::is_sensitive))
             });
             if let Some(sources) = sources.filter(|_| all) {
                 found.pair(&OPEN_INGRESS, sources);
             }
         }
+    }
+    // The whole internet, as first and last address.
+    let address = |name: &str| node.get(name).and_then(Node::text);
+    if address("start_ip_address") == Some("0.0.0.0") && address("end_ip_address") == Some("255.255.255.255") {
+        found.add(&OPEN_INGRESS, &block.head);
     }
     if kind.starts_with("panos_") {
         check_palo_alto(kind, node, found);
