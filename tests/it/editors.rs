@@ -4,3 +4,9 @@
 //! without.
 
 mod neovim;
+mod vscode;
+
+/// What `tests/run` installed and names in this variable.
+fn program(variable: &str) -> std::ffi::OsString {
+    std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} is not set: run the tests by tests/run"))
+}
