@@ -28,6 +28,14 @@ pub(crate) fn unauthorised() -> Problem {
     )
 }
 
+pub(crate) fn ended() -> Problem {
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "this token was revoked or replaced",
+        "`countersign enrol` gets a device a new one",
+    )
+}
+
 /// Reads a body of at most [`UNPACKED_BYTES_MAX`] bytes.
 pub(crate) async fn body(body: Body) -> Result<Bytes, Problem> {
     let read = tokio::time::timeout(BODY_WAIT, to_bytes(body, UNPACKED_BYTES_MAX)).await;
