@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// No wait is longer, whatever a collector asks for.
-const LONGEST: Duration = Duration::from_secs(300);
+pub(super) const LONGEST: Duration = Duration::from_secs(300);
 /// The first wait is at most this long.
 const FIRST: Duration = Duration::from_secs(1);
 
