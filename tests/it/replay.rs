@@ -10,6 +10,7 @@ mod outage;
 mod quarantine;
 #[cfg(unix)]
 mod replayers;
+mod seen;
 mod tls;
 mod wire;
 
@@ -205,6 +206,19 @@ fn full(n: u32, contribution: &str, place: &Value, output: &str) -> Append {
         contents: vec![content],
         if_told: None,
     }
+}
+
+fn configure(world: &World, url: &str, token: &Path, more: &str) {
+    let config = world.home().join("config");
+    std::fs::create_dir_all(&config).expect("a folder");
+    let text = format!("[collector]\nurl = '{url}'\ntoken_file = '{}'\n{more}", path(token));
+    std::fs::write(config.join("config.toml"), text).expect("a configuration");
+}
+
+/// An address where nobody listens, for now.
+fn free_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").to_string()
 }
 
 #[test]

@@ -33,7 +33,7 @@ use progress::Progress;
 pub(crate) use refused::Refused;
 use refused::Why;
 use state::Told;
-pub(crate) use state::state;
+pub(crate) use state::{state, waiting};
 pub(crate) use token::TokenFile;
 
 /// How often an idle replayer looks whether something new was recorded.

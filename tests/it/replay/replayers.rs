@@ -1,7 +1,5 @@
 //! Who sends: one process a device, the next one when it dies, a detached one where nobody else is.
 
-use std::net::TcpListener;
-use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -9,21 +7,8 @@ use countersign_event::EventBytes;
 use countersign_spool::{Append, Class, Lease};
 use serde_json::json;
 
-use super::{Collector, Device, light, path};
+use super::{Collector, Device, configure, free_address, light};
 use crate::support::{World, git, wait_for};
-
-fn configure(world: &World, url: &str, token: &Path, more: &str) {
-    let config = world.home().join("config");
-    std::fs::create_dir_all(&config).expect("a folder");
-    let text = format!("[collector]\nurl = '{url}'\ntoken_file = '{}'\n{more}", path(token));
-    std::fs::write(config.join("config.toml"), text).expect("a configuration");
-}
-
-/// An address where nobody listens, for now.
-fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").to_string()
-}
 
 #[test]
 fn when_the_replayer_is_killed_another_process_takes_over() {

@@ -3,8 +3,10 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use countersign_event::Timestamp;
+use countersign_spool::Reader;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -14,6 +16,8 @@ use crate::shell::{Shell, now};
 
 /// The file in the state directory.
 const FILE: &str = "replay.json";
+/// How long the spool may keep whoever only asks how much waits.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How it stands, in the words of `status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +47,13 @@ struct Stands {
 /// Returns the state of replay for `status`: `{"state","to","last_error","hint"?}`.
 pub(crate) fn state(shell: &Shell) -> Value {
     read(&shell.paths.state, shell.config.collector_url.value.as_deref())
+}
+
+/// Returns how many events wait for the configured collector; 0 where that can't be said.
+pub(crate) fn waiting(shell: &Shell) -> u64 {
+    let to = shell.config.collector_url.value.as_deref();
+    let waiting = Reader::open_within(&shell.paths.state, PATIENCE).and_then(|reader| reader.waiting(to));
+    waiting.unwrap_or_default()
 }
 
 /// Reads the file; `url` is the configured collector.
