@@ -250,6 +250,11 @@ mod tests {
         assert!(holds(archive, &new, 7).is_some());
         assert_eq!(archive.end_tokens("ann", None, 8).unwrap(), 1);
         assert_eq!(auth::who(archive, &new, 9).unwrap(), Who::Ended);
+        assert_eq!(
+            try_it(archive, enrolment(&code, "s1", 1), 4, 9),
+            Err(Denied::Expired),
+            "nor does its code let it in"
+        );
         assert_eq!(auth::who(archive, "cst_never", 9).unwrap(), Who::Nobody);
     }
 }

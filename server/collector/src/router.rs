@@ -22,7 +22,7 @@ use crate::enrol;
 use crate::error::Problem;
 use crate::ingest;
 use crate::keys::{self, Keys};
-use crate::request::{Params, bearer, body, ended, unauthorised};
+use crate::request::{Params, bearer, body, body_within, ended, unauthorised};
 use crate::roles::{Action, Reach, reach};
 use crate::seal;
 use crate::store::Store;
@@ -31,6 +31,8 @@ use crate::store::Store;
 const AT_ONCE_MAX: usize = 128;
 /// At most this many rows in one answer of events.
 const ROWS_MAX: u64 = 5_000;
+/// An enrolment is no larger.
+const ENROLMENT_BYTES_MAX: usize = 64 << 10;
 /// In the answer of events: where to go on, where there is more.
 const NEXT_HEADER: &str = "countersign-next";
 
@@ -126,7 +128,7 @@ async fn health(State(shared): State<Shared>) -> Result<Json<Value>, Problem> {
 
 /// The one route that asks for no token: the code stands for it.
 async fn enrol(State(shared): State<Shared>, raw: Body) -> Result<Json<Enrolled>, Problem> {
-    let raw = body(raw).await?;
+    let raw = body_within(raw, ENROLMENT_BYTES_MAX).await?;
     let enrolment: Enrolment =
         serde_json::from_slice(&raw).map_err(|error| Problem::bad_request(format!("not an enrolment: {error}")))?;
     let checked = enrol::check(enrolment).map_err(Problem::bad_request)?;

@@ -43,7 +43,8 @@ pub trait Tokens {
     fn put_token(&mut self, token: &TokenRow) -> Outcome<()>;
     /// Ends the token that this one replaces, and others that were made in its place and never seen.
     fn token_seen(&mut self, digest: &[u8; 32], replaces: &[u8; 32], now_ms: i64) -> Outcome<()>;
-    /// Ends every token of a subject, or with `stream` those that a device enrolled with. Returns how many.
+    /// Ends every token and every code of a subject, or with `stream` the tokens that a device enrolled with.
+    /// Returns how many tokens.
     fn end_tokens(&mut self, subject: &str, stream: Option<&str>, now_ms: i64) -> Outcome<usize>;
 
     /// Returns the one-time code with this hash.

@@ -17,6 +17,11 @@ pub(super) fn wait(attempt: u32, retry_after: Option<Duration>, random: u64) -> 
     retry_after.unwrap_or_default().saturating_add(jittered).min(LONGEST)
 }
 
+/// Returns the wait that a collector asked for with an answer, within reason.
+pub(super) fn asked(seconds: u64) -> Duration {
+    Duration::from_secs(seconds).min(LONGEST)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,5 +42,6 @@ mod tests {
     fn a_collector_that_asks_for_time_gets_it_within_reason() {
         assert_eq!(wait(0, Some(Duration::from_secs(20)), 0).as_secs(), 20);
         assert_eq!(wait(0, Some(Duration::from_secs(86_400)), 0), LONGEST);
+        assert_eq!((asked(20).as_secs(), asked(u64::MAX)), (20, LONGEST));
     }
 }

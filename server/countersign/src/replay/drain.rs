@@ -12,6 +12,7 @@ use countersign_event::EventBytes;
 use countersign_event::batch::{Batch, BatchAnswer, Item, Verdict};
 use countersign_spool::{PendingBatch, Reader, Spool, SpoolError};
 
+use super::backoff;
 use super::client::Client;
 use super::limits::Limits;
 use super::refused::{Refused, Why};
@@ -316,7 +317,7 @@ impl<'a> Drain<'a> {
         }
         self.limits = self.limits.grow();
         let events = (acked_through + 1).saturating_sub(batch.first_seq);
-        Ok(Step::Moved(Moved { wait: retry_after.map(Duration::from_secs), events, texts: 0, rotate }))
+        Ok(Step::Moved(Moved { wait: retry_after.map(backoff::asked), events, texts: 0, rotate }))
     }
 
     /// The collector has less than we thought: it is sent again from there.

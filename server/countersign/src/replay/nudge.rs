@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use countersign_spool::Lease;
 
+use super::state::private;
 use crate::detached;
 use crate::shell::Shell;
 
@@ -29,7 +30,7 @@ pub(crate) fn nudge(shell: &Shell) {
     // Whoever has the lease sends it. While we hold it, no other short-lived process starts a second one.
     match Lease::try_take(&shell.paths.state) {
         Ok(Some(_lease)) => {
-            if let Err(error) = fs::write(&stamp, "") {
+            if let Err(error) = private(&stamp) {
                 // Without the stamp it would be started every time.
                 return tracing::warn!(%error, "replay was not started: {} can't be written", stamp.display());
             }

@@ -127,19 +127,19 @@ impl Told {
     /// Writes a whole file aside, then gives it its name: a reader sees the old or the new one.
     fn write(&self, text: &str) -> std::io::Result<()> {
         fs::create_dir_all(&self.dir)?;
-        let mut aside = tempfile(&self.dir)?;
-        aside.1.write_all(text.as_bytes())?;
-        fs::rename(&aside.0, self.dir.join(FILE))
+        let aside = self.dir.join(format!(".{FILE}.{}", std::process::id()));
+        private(&aside)?.write_all(text.as_bytes())?;
+        fs::rename(&aside, self.dir.join(FILE))
     }
 }
 
-fn tempfile(dir: &Path) -> std::io::Result<(PathBuf, fs::File)> {
-    let path = dir.join(format!(".{FILE}.{}", std::process::id()));
+/// Makes a file for its owner alone, or empties it.
+pub(super) fn private(path: &Path) -> std::io::Result<fs::File> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    Ok((path.clone(), options.open(path)?))
+    options.open(path)
 }
 
 #[cfg(test)]

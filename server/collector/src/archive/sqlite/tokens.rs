@@ -43,6 +43,11 @@ impl Tokens for Sqlite {
     }
 
     fn end_tokens(&mut self, subject: &str, stream: Option<&str>, now_ms: i64) -> Outcome<usize> {
+        if stream.is_none() {
+            // A used code is good for its own device until it expires, an unused one for any.
+            let sql = "update codes set expires_at = ?2 where subject = ?1 and expires_at > ?2";
+            self.write("end codes", sql, params![subject, now_ms])?;
+        }
         let sql = "update tokens set ended_at = ?3 where subject = ?1 and (?2 is null or stream = ?2) \
                    and ended_at is null";
         let mut statement = self.db.prepare_cached(sql).map_err(during("end tokens"))?;
