@@ -40,9 +40,10 @@ export interface Attribution {
 
 export interface Status {
   state: string;
+  summary: string;
   until?: string;
   problem?: string;
-  waiting?: number;
+  replay?: { state: string; waiting: number; problem?: string; hint?: string };
   unsynchronised: string[];
   documents: number;
 }

@@ -28,7 +28,7 @@ export class StatusItem implements vscode.Disposable {
   }
 
   async menu(): Promise<void> {
-    const paused = this.status?.state === 'paused';
+    const paused = this.status?.summary === 'paused';
     const items: (vscode.QuickPickItem & { command: string; argument?: number })[] = [
       ...(paused
         ? [{ label: '$(play) Resume recording', command: 'countersign.resumeRecording' }]
@@ -58,8 +58,8 @@ export class StatusItem implements vscode.Disposable {
 
 function label(status: Status | undefined): { text: string; tooltip: string } {
   if (status === undefined) return { text: '$(circle-slash) Countersign', tooltip: 'no server: nothing is recorded' };
-  const waiting = status.waiting ?? 0;
-  switch (status.state) {
+  const waiting = status.replay?.waiting ?? 0;
+  switch (status.summary) {
     case 'recording':
       return { text: '$(record) Countersign', tooltip: 'recording' };
     case 'paused': {
@@ -72,8 +72,13 @@ function label(status: Status | undefined): { text: string; tooltip: string } {
         tooltip: `recording; the collector is out of reach, ${waiting} events wait on this machine`,
       };
     default:
-      return { text: '$(warning) Countersign', tooltip: status.problem ?? status.state };
+      return { text: '$(warning) Countersign', tooltip: trouble(status) };
   }
+}
+
+function trouble({ problem, replay, summary }: Status): string {
+  const said = [problem, replay?.problem, replay?.hint].filter((part) => part !== undefined);
+  return said.length > 0 ? said.join('; ') : summary;
 }
 
 function time(at: string): string {

@@ -103,7 +103,9 @@ impl Suggestions {
                 None
             }
             SuggestionEvent::Accepted | SuggestionEvent::Partial => {
-                let Some(inserted) = message.text.or_else(|| live.text.clone()) else { return Err("unknown_suggestion") };
+                let Some(inserted) = message.text.or_else(|| live.text.clone()) else {
+                    return Err("unknown_suggestion");
+                };
                 live.acts += 1;
                 let extent = match message.event {
                     SuggestionEvent::Partial => Extent::Partial,
