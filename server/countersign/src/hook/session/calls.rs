@@ -58,6 +58,10 @@ impl Session<'_> {
                     Some((_, text)) => Content::Bytes(text.as_bytes().to_vec()),
                     None => Content::read(&path),
                 };
+                let named = self.named(file);
+                if named != path {
+                    open.files.insert(named.clone(), Content::read(&named));
+                }
                 open.files.insert(path, content);
             }
         }
