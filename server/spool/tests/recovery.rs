@@ -362,15 +362,25 @@ fn directories_and_files_are_for_their_owner_alone_even_if_somebody_opened_them(
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("state");
     fs::create_dir(&state).unwrap();
-    fs::set_permissions(&state, fs::Permissions::from_mode(0o755)).unwrap();
-    let mut spool = Spool::open(&state).unwrap();
-    spool.append(&[event(1)]).unwrap();
-    spool.head().unwrap();
+    let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&state), 0o700);
-    for entry in fs::read_dir(&state).unwrap() {
-        let path = entry.unwrap().path();
-        let expected = if path.is_dir() { 0o700 } else { 0o600 };
-        assert_eq!(mode(&path), expected, "{}", path.display());
+    let entries = || fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path());
+    set(&state, 0o755);
+    Writer::start(&state).close(Duration::from_secs(20)).unwrap();
+    for round in 0..2 {
+        let mut spool = Spool::open(&state).unwrap();
+        spool.append(&[event(round)]).unwrap();
+        spool.head().unwrap();
+        assert_eq!(mode(&state), 0o700);
+        for path in entries() {
+            let expected = if path.is_dir() { 0o700 } else { 0o600 };
+            assert_eq!(mode(&path), expected, "{}", path.display());
+        }
+        // Somebody opens what holds anything; the next process closes it.
+        set(&state, 0o777);
+        for name in ["spool.db", "spool.db-wal", "spool.db-shm", "heads.jsonl", "device.key"] {
+            set(&state.join(name), 0o666);
+        }
+        set(&state.join("inbox"), 0o777);
     }
 }
