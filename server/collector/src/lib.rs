@@ -12,6 +12,7 @@ pub mod answer;
 pub mod archive;
 pub mod auth;
 mod error;
+pub mod gaps;
 pub mod ingest;
 mod keys;
 pub mod local;
