@@ -223,6 +223,9 @@ fn run(shell: &Shell, name: &str, device: Option<Device>, messages: &Receiver<Me
                 worker.complete.signed_in(account.clone());
             }
         }
+        if let Some(worker) = &worker {
+            shared.tell(worker.writer.trouble());
+        }
         match message {
             Message::Record(record) => {
                 shared.waiting_bytes.fetch_sub(record.size(), Ordering::Relaxed);
@@ -269,13 +272,18 @@ fn run(shell: &Shell, name: &str, device: Option<Device>, messages: &Receiver<Me
 }
 
 impl Shared {
+    /// Says why what is recorded does not reach the spool, or that it does.
+    fn tell(&self, problem: Option<String>) {
+        if let Ok(mut told) = self.problem.lock() {
+            *told = problem;
+        }
+    }
+
     /// Finds or makes the device's keys. Until that is done nothing can be recorded.
     fn find_device(&self, shell: &Shell) -> Option<Device> {
         let found =
             Device::load_or_create(&shell.paths.state).map_err(|error| Failure::from(error).message().to_owned());
-        if let Ok(mut problem) = self.problem.lock() {
-            *problem = found.as_ref().err().cloned();
-        }
+        self.tell(found.as_ref().err().cloned());
         found.inspect_err(|text| tracing::error!("nothing can be recorded: {text}")).ok()
     }
 }

@@ -187,6 +187,12 @@ impl Writer {
         }
     }
 
+    /// Returns what a person must do before events can enter the spool again; meanwhile they go to the inbox.
+    pub fn trouble(&self) -> Option<String> {
+        let error = self.handle.shared.lock().last_error.clone();
+        error.filter(|error| error.is_permanent()).map(|error| error.to_string())
+    }
+
     /// Waits until everything taken in so far survives power loss, in the spool or in the inbox.
     ///
     /// Errors: `Unwritten` when the deadline passes first, or where events can never be written.
@@ -374,6 +380,7 @@ impl Thread {
             // A help for later, not evidence: the rest of them is not worth holding up the trail.
             self.report(error);
         }
+        let landed_in_spool = matches!(placed, Landed::Full | Landed::Normal);
         match placed {
             Landed::Full => self.unsafe_since = None,
             Landed::Normal => self.unsafe_since = self.unsafe_since.or_else(|| Some(Instant::now())),
@@ -382,6 +389,9 @@ impl Thread {
         }
         self.sign();
         let mut queue = self.shared.lock();
+        if landed_in_spool {
+            queue.last_error = None;
+        }
         queue.bytes -= bytes;
         queue.settled += count;
         if self.unsafe_since.is_none() {
@@ -522,8 +532,12 @@ impl Thread {
     }
 
     fn report(&self, error: SpoolError) {
-        tracing::warn!(error = &error as &dyn std::error::Error, "the spool's writer has trouble");
-        self.shared.lock().last_error = Some(Arc::new(error));
+        let mut queue = self.shared.lock();
+        // Said once: what stays wrong is met with every group.
+        if queue.last_error.as_ref().is_none_or(|last| last.to_string() != error.to_string()) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the spool's writer has trouble");
+        }
+        queue.last_error = Some(Arc::new(error));
     }
 
     fn report_and_wait(&mut self, error: SpoolError) {

@@ -301,10 +301,15 @@ fn a_newer_spool_is_left_alone_and_events_go_to_the_inbox() {
     let writer = Writer::start(dir.path());
     writer.enqueue(event(5));
     writer.flush(Duration::from_secs(20)).unwrap();
+    let said = writer.trouble().unwrap();
+    assert!(said.contains("has schema 99, this version knows") && said.ends_with("update countersign"), "{said}");
     assert_eq!(set_aside(dir.path()), [] as [String; 0]);
     // The newer version is back.
     tamper(dir.path(), &format!("PRAGMA user_version = {version}"));
     assert_eq!(Spool::open(dir.path()).unwrap().append(&[]).unwrap().inserted, 2);
+    writer.enqueue(event(6));
+    writer.flush(Duration::from_secs(20)).unwrap();
+    assert_eq!(writer.trouble(), None);
 }
 
 #[test]
