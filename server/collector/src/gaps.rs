@@ -108,11 +108,11 @@ fn announced(archive: &mut dyn Archive, stream: &str) -> Result<Vec<Gap>, Archiv
     Ok(gaps)
 }
 
-/// An event that is archived in another place is not missing.
-const ELSEWHERE: &str = "archived already";
+/// An event that is archived in another place, or comes in one, is not missing: how the reason begins.
+const ELSEWHERE: [&str; 2] = ["archived already", "quarantined: sent again as "];
 
 fn hole(row: &Row) -> Option<Gap> {
-    let hole = row.what.as_ref().err().filter(|hole| !hole.reason.starts_with(ELSEWHERE))?;
+    let hole = row.what.as_ref().err().filter(|hole| !ELSEWHERE.iter().any(|it| hole.reason.starts_with(it)))?;
     Some(Gap {
         stream: row.stream.clone(),
         places: Some((row.epoch.clone(), row.seq, row.seq)),
