@@ -251,7 +251,7 @@ impl Actor {
         let (shell, mailbox) = (&self.shell, &self.mailbox);
         let is_new = self.house.is_none();
         let house = self.house.get_or_insert_with(|| {
-            let recorder = tokio::task::block_in_place(|| Recorder::start(shell));
+            let recorder = tokio::task::block_in_place(|| Recorder::start(shell, "lsp"));
             let session = Session::new(recorder.digest_key());
             let watch = SpoolWatch::start(shell.paths.state.clone(), mailbox.clone());
             House { recorder, session, watch, history: History::start(shell.clone(), mailbox.clone()) }
