@@ -23,6 +23,7 @@ mod order;
 mod protocol;
 mod replay_watch;
 mod rules;
+mod scored;
 mod serve;
 mod spool_watch;
 mod stdio;

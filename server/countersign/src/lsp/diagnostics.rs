@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 
 use countersign_event::facts::Range;
+use countersign_risk::Severity;
 use serde::Serialize;
 use serde_json::json;
 
@@ -36,6 +37,8 @@ pub(crate) struct Notice {
     pub(crate) cwe: Vec<String>,
     /// What is wrong, in one line.
     pub(crate) message: String,
+    /// How bad it is if the rule is right.
+    pub(crate) severity: Severity,
     /// Whether it is a live secret.
     pub(crate) secret: bool,
     /// Where, in the connection's encoding.
@@ -158,6 +161,7 @@ mod tests {
     fn notice(name: &str, line: u32) -> Notice {
         let position = Position { line, character: 0 };
         Notice {
+            severity: Severity::Medium,
             fingerprint: name.to_owned(),
             rule: name.to_owned(),
             cwe: vec!["CWE-78".to_owned()],

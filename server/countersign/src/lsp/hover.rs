@@ -11,6 +11,7 @@ use tower_lsp::ls_types::{self, Hover, HoverContents, MarkupContent, MarkupKind}
 
 use super::event::Known;
 use super::protocol::Retention;
+use super::scored::{self, Judged};
 
 /// What stands at a position.
 pub(crate) struct Point {
@@ -21,6 +22,8 @@ pub(crate) struct Point {
     /// The contribution there, or the largest of the line, and what is known of it; completed from the
     /// spool where the actor does not know.
     pub(crate) contribution: Option<(String, Known)>,
+    /// What the rules and the text say of that contribution.
+    pub(crate) judged: Judged,
 }
 
 /// Writes the hover, as Markdown or for an editor that shows only text.
@@ -54,12 +57,12 @@ fn lines(point: &Point) -> Vec<String> {
         }
     };
     if let Some((id, known)) = &point.contribution {
-        out.extend(contribution(id, known));
+        out.extend(contribution(id, known, &point.judged));
     }
     out
 }
 
-fn contribution(id: &str, known: &Known) -> Vec<String> {
+fn contribution(id: &str, known: &Known, judged: &Judged) -> Vec<String> {
     let id = format!("- contribution {}", code(id));
     let left = known.retention().map(|Retention { accepted_bytes, surviving_bytes }| {
         let share = (surviving_bytes * 100).checked_div(accepted_bytes).unwrap_or(0);
@@ -77,7 +80,7 @@ fn contribution(id: &str, known: &Known) -> Vec<String> {
         fact("person", &facts.person, person),
         fact("path", &facts.path, path),
     ];
-    head.into_iter().chain(left).chain([id]).collect()
+    head.into_iter().chain(left).chain(scored::line(known, judged)).chain([id]).collect()
 }
 
 fn kind(origin: &Origin) -> &'static str {
@@ -243,6 +246,7 @@ mod tests {
                     }),
                 },
             )),
+            judged: Judged { findings: vec![countersign_risk::Severity::High], text: "run(command)\n".to_owned() },
         }
     }
 
@@ -250,7 +254,7 @@ mod tests {
     fn a_line_without_an_ai_says_whose_it_is_and_how_that_is_known() {
         let of = |author, last_writer: Origin, shares: Vec<(Origin, f64)>| {
             let line = LineAuthor { author, last_writer, shares };
-            text(render(&Point { range: Range::default(), line, contribution: None }, true))
+            text(render(&Point { range: Range::default(), line, contribution: None, judged: Judged::default() }, true))
         };
         let reported = Origin::Human(How::Reported);
         let shown = [
@@ -297,6 +301,7 @@ mod tests {
             - person: `p:1` via git · reported
             - path: `copilot 1.388.0` · ide · tap · supervised · inferred by `bulk_insertion` (30 %)
             - still there: 97 of 120 bytes (80 %)
+            - score 38 of 100: the model is not known (+5), findings worth stopping for (+28), lines an AI wrote: 5 (+6), share a person changed since: 0.19 (-1)
             - contribution `0192-c`"#]]
         .assert_eq(&text(render(&point("copilot"), true)));
     }

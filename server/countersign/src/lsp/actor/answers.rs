@@ -11,6 +11,7 @@ use crate::lsp::event::{Ask, Known};
 use crate::lsp::hover::Point;
 use crate::lsp::order;
 use crate::lsp::protocol::{Attribution, AttributionChanged, Line, Share, Span, Status, Summary, TextDocument, Writer};
+use crate::lsp::scored::Judged;
 use crate::pause::{self, Pause, Scope};
 use crate::shell::now;
 
@@ -74,11 +75,21 @@ impl Actor {
             None => text.line_start(number).unwrap_or(byte)..end,
         };
         let range = positions(text, range, encoding);
+        let judged = contribution.as_ref().map(|id| {
+            let whole = text.to_string();
+            let parts = attribution.origins.iter().filter(|(_, origin)| contribution_of(origin).as_ref() == Some(id));
+            let notices = self.documents.get(&uri).map(|document| document.current.as_slice()).unwrap_or_default();
+            let own = notices.iter().filter(|notice| notice.contribution == *id);
+            Judged {
+                findings: own.map(|notice| notice.severity).collect(),
+                text: parts.filter_map(|(range, _)| whole.get(range)).collect(),
+            }
+        });
         let contribution = contribution.map(|id| {
             let known = self.known_of(&id);
             (id, known)
         });
-        Some(Point { range, line, contribution })
+        Some(Point { range, line, contribution, judged: judged.unwrap_or_default() })
     }
 
     /// Finds an open document by a URI in which the protocol's types demanded more escapes.

@@ -91,6 +91,7 @@ impl Actor {
                 });
             }
             document.current.push(Notice {
+                severity: finding.severity,
                 secret: finding.rule == "secret",
                 fingerprint: finding.fingerprint,
                 rule: finding.rule,
