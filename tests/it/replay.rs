@@ -1,7 +1,7 @@
 //! From the spool to the archive and back, through outages, lies and lost answers.
 
 mod continuity;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod oracle;
 #[cfg(target_os = "linux")]
 mod outage;
