@@ -30,9 +30,7 @@ const FINDINGS_MAX: usize = 1000;
 /// The rules, compiled when the first text of their language comes.
 #[derive(Default)]
 pub struct Engine {
-    python: OnceLock<RuleSet>,
-    typescript: OnceLock<RuleSet>,
-    tsx: OnceLock<RuleSet>,
+    sets: [OnceLock<RuleSet>; Grammar::COUNT],
 }
 
 /// The answer for one text.
@@ -113,12 +111,7 @@ impl Engine {
     }
 
     fn rules(&self, grammar: Grammar) -> &RuleSet {
-        let set = match grammar {
-            Grammar::Python => &self.python,
-            Grammar::TypeScript => &self.typescript,
-            Grammar::Tsx => &self.tsx,
-        };
-        set.get_or_init(|| RuleSet::compile(rules::FILES, grammar))
+        self.sets[grammar as usize].get_or_init(|| RuleSet::compile(rules::FILES, grammar))
     }
 }
 
@@ -262,9 +255,12 @@ fn describe(rule: &Rule, found: &NodeMatch<'_, StrDoc<Grammar>>) -> Finding {
         cwe: about.metadata.cwe.clone(),
         message: about.message.clone(),
         range,
+        source: None,
+        edit: None,
         fix_hint: about.metadata.fix.clone(),
         why: about.metadata.why.clone(),
         fingerprint: String::new(),
+        folded: None,
     }
 }
 

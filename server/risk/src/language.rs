@@ -15,6 +15,12 @@ pub enum Language {
     Tsx,
     /// JavaScript, with or without JSX.
     JavaScript,
+    /// Go.
+    Go,
+    /// Java.
+    Java,
+    /// Rust.
+    Rust,
     /// Anything else: no code rules, secrets all the same.
     Other,
 }
@@ -27,6 +33,9 @@ impl Language {
             "typescript" => Self::TypeScript,
             "typescriptreact" | "tsx" => Self::Tsx,
             "javascript" | "javascriptreact" | "jsx" => Self::JavaScript,
+            "go" => Self::Go,
+            "java" => Self::Java,
+            "rust" => Self::Rust,
             _ => Self::Other,
         }
     }
@@ -40,6 +49,9 @@ impl Language {
             "ts" | "mts" | "cts" => Self::TypeScript,
             "tsx" => Self::Tsx,
             "js" | "jsx" | "mjs" | "cjs" => Self::JavaScript,
+            "go" => Self::Go,
+            "java" => Self::Java,
+            "rs" => Self::Rust,
             _ => Self::Other,
         }
     }
@@ -50,6 +62,9 @@ impl Language {
             Self::Python => Some(Grammar::Python),
             Self::TypeScript => Some(Grammar::TypeScript),
             Self::Tsx | Self::JavaScript => Some(Grammar::Tsx),
+            Self::Go => Some(Grammar::Go),
+            Self::Java => Some(Grammar::Java),
+            Self::Rust => Some(Grammar::Rust),
             Self::Other => None,
         }
     }
@@ -68,6 +83,8 @@ mod tests {
             ("javascript", "b.cjs"),
             ("javascriptreact", "b.test.jsx"),
             ("rust", "/py/lib.rs"),
+            ("go", "a/py.go"),
+            ("java", "/ts/A.java"),
             ("makefile", "Makefile"),
         ] {
             assert_eq!(Language::from_id(id), Language::from_path(path), "{id} {path}");

@@ -19,5 +19,5 @@ mod rules;
 mod secrets;
 
 pub use engine::{BrokenRule, Engine, Report, Skipped};
-pub use finding::{Finding, Severity};
+pub use finding::{Edit, Finding, Severity};
 pub use language::Language;

@@ -122,6 +122,11 @@ impl Reader {
         Ok(Reader { conn, layout, device })
     }
 
+    /// Returns the state directory.
+    pub fn directory(&self) -> &Path {
+        &self.layout.state
+    }
+
     pub(crate) fn sql(&self, error: rusqlite::Error) -> SpoolError {
         SpoolError::sqlite(&self.layout.db, error)
     }
