@@ -138,6 +138,7 @@ struct Shared {
     peace: AtomicBool,
     plan: Mutex<Plan>,
     counts: Mutex<Counts>,
+    turned_away: AtomicUsize,
     /// Requests that were passed on, to come again.
     old: Mutex<Vec<Request>>,
     /// Requests on their way.
@@ -166,6 +167,7 @@ impl Between {
             peace: AtomicBool::new(false),
             plan: Mutex::new(plan),
             counts: Mutex::default(),
+            turned_away: AtomicUsize::default(),
             old: Mutex::default(),
             under_way: Mutex::default(),
         });
@@ -173,6 +175,11 @@ impl Between {
         let greet = move || greeter.greet();
         let (to, requests) = serve_greeting(tls, greet, move |request| replier.reply(request));
         Between { to, requests, shared }
+    }
+
+    /// How many requests came, and connections that got no further.
+    pub(super) fn words(&self) -> u64 {
+        (self.requests.load(Ordering::SeqCst) + self.shared.turned_away.load(Ordering::SeqCst)) as u64
     }
 
     /// Says whether everything happened that this seed must try.
@@ -209,6 +216,7 @@ impl Shared {
         let greeting = plan.greetings.pop_front().expect("it is not empty");
         drop(plan);
         self.count(&name(greeting));
+        self.turned_away.fetch_add(1, Ordering::SeqCst);
         greeting
     }
 
