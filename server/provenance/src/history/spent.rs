@@ -49,22 +49,23 @@ impl<S: Source> History<S> {
     }
 
     /// Returns who wrote the texts that stay and that were explained by others, where those go: of each path
-    /// the first, and what else was seen in their calls.
+    /// what comes next, and what else was seen in their calls.
     pub fn heirs(&mut self, spent: &HashSet<i64>) -> Vec<(i64, Attribution)> {
         let Some(first) = spent.iter().min().copied() else { return Vec::new() };
-        let mut paths: HashSet<(Arc<str>, Arc<str>)> = HashSet::new();
         let gone = self.past.seen.iter().filter(|it| spent.contains(&it.seq));
         let calls: HashSet<Arc<str>> = gone.filter_map(|it| it.call.clone()).collect();
+        // Of each path, whether the last look at it stays.
+        let mut stays: HashMap<(Arc<str>, Arc<str>), bool> = HashMap::new();
         let mut heirs = Vec::new();
         for at in 0..self.past.seen.len() {
             let it = &self.past.seen[at];
-            let is_left = it.seq > first && !spent.contains(&it.seq);
-            if !is_left {
+            let is_left = !spent.contains(&it.seq);
+            let follows = stays.insert((Arc::clone(&it.worktree), Arc::clone(&it.path)), is_left) == Some(true);
+            if !is_left || it.seq < first {
                 continue;
             }
-            let is_first = paths.insert((Arc::clone(&it.worktree), Arc::clone(&it.path)));
             let is_of_call = it.call.as_ref().is_some_and(|call| calls.contains(call));
-            if !is_first && !is_of_call {
+            if follows && !is_of_call {
                 continue;
             }
             if it.look != Look::Saved && !it.is_noted {
