@@ -349,9 +349,9 @@ impl Worker {
     }
 
     fn keep_snapshot(&mut self, saved: &SavedText) {
-        let file = file_of_uri(&saved.uri);
+        let file = file_of_uri(&saved.uri).map(|file| (git::state::written(&file), file));
         let is_kept = match &file {
-            Some(file) => self.complete.may_keep(file),
+            Some((written, named)) => self.complete.may_keep(named) && self.complete.may_keep(written),
             None => !self.complete.is_paused(None) && !self.complete.policy(None).off,
         };
         if !is_kept {
@@ -360,8 +360,8 @@ impl Worker {
         let text = saved.text.to_string().into_bytes();
         let mut it = Snapshot::of(snapshot_path(&saved.uri), Kind::Saved, Some(text), saved.at);
         it.spans_json = Some(saved.spans_json());
-        if let Some(file) = &file {
-            it = git::state::placed(it, file);
+        if let Some((written, _)) = &file {
+            it = git::state::placed(it, written);
         }
         self.writer.enqueue_snapshot(it);
     }

@@ -208,7 +208,7 @@ impl Actor {
             Event::Configured(settings) => self.settings(&settings),
             Event::Opened(document) => self.opened(document),
             Event::Changed(change) => self.changed(change),
-            Event::Saved(uri) => self.session(session::Event::Saved { uri }),
+            Event::Saved(uri) => self.saved(uri),
             Event::Closed(uri) => self.closed(uri),
             Event::Lost(lost) => self.lost(lost),
             Event::Degraded(reason) => self.trouble(reason, None, None),
@@ -217,7 +217,9 @@ impl Actor {
             Event::Acts(acts) => self.acts(acts),
             Event::Offers(offers) => self.offers(offers),
             Event::Known(answer) => self.session(session::Event::Known(*answer)),
-            Event::LookedUp(uri, question) => self.session(session::Event::LookedUp { uri, question }),
+            Event::LookedUp(uri, question, is_over) => {
+                self.session(session::Event::LookedUp { uri, question, is_over });
+            }
             Event::Committed(uri, text) => self.session(session::Event::Committed { uri, text }),
             Event::Findings(findings) => self.findings(*findings),
             Event::Tick => self.tick(),
