@@ -53,6 +53,7 @@ pub(crate) struct Target {
 }
 
 /// Ends every wait of a client once its [`Stay`] is dropped.
+#[derive(Clone)]
 pub(crate) struct Stop(Option<watch::Receiver<()>>);
 
 /// While this lives, its [`Stop`] does not stop.
@@ -69,8 +70,23 @@ impl Stop {
         Stop(None)
     }
 
-    fn now(&self) -> bool {
+    /// Returns whether it is time to stop.
+    pub(super) fn now(&self) -> bool {
         self.0.as_ref().is_some_and(|stop| stop.has_changed().is_err())
+    }
+
+    /// Waits, or less if it is time to stop. Cost: a runtime; who has a client waits with that.
+    pub(super) fn wait(&self, time: Duration) {
+        if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_time().build() {
+            runtime.block_on(self.wait_in(time));
+        }
+    }
+
+    async fn wait_in(&self, time: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(time) => {}
+            () = self.come() => {}
+        }
     }
 
     /// Is done when it is time to stop.
@@ -185,12 +201,7 @@ impl Client {
 
     /// Waits, or less if we are asked to stop.
     pub(crate) fn wait(&self, time: Duration) {
-        self.runtime.block_on(async {
-            tokio::select! {
-                () = tokio::time::sleep(time) => {}
-                () = self.stop.come() => {}
-            }
-        });
+        self.runtime.block_on(self.stop.wait_in(time));
     }
 
     /// Sends a batch.
