@@ -1,6 +1,6 @@
 //! The replayer of a long-lived process: a thread of its own, which follows the configuration.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::thread::JoinHandle;
 
 use countersign_spool::Lease;
@@ -39,7 +39,7 @@ pub(crate) fn start_background(shell: &Shell) -> Background {
 }
 
 /// Replays as the configuration says, and anew when that is another one.
-fn follow(state: &PathBuf, mut config: Followed, stop: &Stop) {
+fn follow(state: &Path, mut config: Followed, stop: &Stop) {
     while !stop.now() {
         let Some(url) = config.now().collector_url.value.clone() else {
             stop.wait(LEASE_EVERY);
@@ -65,7 +65,7 @@ fn follow(state: &PathBuf, mut config: Followed, stop: &Stop) {
 }
 
 /// Replays to one collector until there is another configuration.
-fn with(state: &PathBuf, client: &Client, config: &mut Followed) {
+fn with(state: &Path, client: &Client, config: &mut Followed) {
     let max_kib_per_second = config.now().max_kib_per_second.value;
     let mut is_other = false;
     while !client.stopped() && !is_other {
