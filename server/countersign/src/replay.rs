@@ -167,14 +167,14 @@ fn replay(state: &Path, client: &Client, how: How<'_>) -> End {
                 let wait = backoff::wait(attempt, trouble.retry_after, random());
                 attempt = attempt.saturating_add(1);
                 // What only another token mends is not asked for before there is one, or for a long time.
-                let token = (trouble.standing == Standing::Unauthorised).then(|| client.token_now());
-                let wait = if token.is_some() { backoff::LONGEST } else { wait };
+                let refused = trouble.standing == Standing::Unauthorised;
+                let wait = if refused { backoff::LONGEST } else { wait };
                 let asleep = Instant::now();
                 while let Some(left) = wait.checked_sub(asleep.elapsed()).filter(|left| !left.is_zero()) {
                     if changed() || client.stopped() {
                         return End::Stopped;
                     }
-                    if token.as_ref().is_some_and(|token| client.token_now() != *token) {
+                    if refused && client.has_other_token() {
                         break;
                     }
                     client.wait(left.min(LOOK_EVERY));
