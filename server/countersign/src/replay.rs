@@ -8,6 +8,7 @@ mod background;
 mod backoff;
 mod client;
 mod drain;
+mod idle;
 mod limits;
 mod nudge;
 mod progress;
@@ -36,8 +37,6 @@ use state::{Standing, Told};
 pub(crate) use state::{state, waiting};
 pub(crate) use token::TokenFile;
 
-/// How often a replayer that waits looks whether something is new: events, a token, the configuration.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often somebody without the lease tries to take it.
 const LEASE_EVERY: Duration = Duration::from_secs(5);
 /// `--once` waits this long for another replayer of the device to finish.
@@ -149,11 +148,9 @@ fn replay(state: &Path, client: &Client, how: How<'_>) -> End {
                 if once {
                     return End::Empty;
                 }
-                while !client.stopped() && !drain.something_new() {
-                    if changed() {
-                        return End::Stopped;
-                    }
-                    client.wait(LOOK_EVERY);
+                idle::wait(client, &mut drain, idle::SIGN_EVERY, changed);
+                if changed() {
+                    return End::Stopped;
                 }
             }
             Err(Trouble { stopped: true, .. }) => return End::Stopped,
@@ -177,7 +174,7 @@ fn replay(state: &Path, client: &Client, how: How<'_>) -> End {
                     if refused && client.has_other_token() {
                         break;
                     }
-                    client.wait(left.min(LOOK_EVERY));
+                    client.wait(left.min(idle::LOOK_EVERY));
                 }
             }
         }

@@ -26,6 +26,17 @@ pub enum SpoolError {
         /// The file that can't be written.
         path: PathBuf,
     },
+    /// The directory is another machine's disk, where SQLite's WAL breaks.
+    #[error(
+        "{path} is on a network file system ({kind}), where a spool breaks; events wait in its inbox: move it to \
+         DIR/state on a disk of this machine and set COUNTERSIGN_HOME=DIR"
+    )]
+    Network {
+        /// The state directory.
+        path: PathBuf,
+        /// The file system, as the system calls it.
+        kind: String,
+    },
     /// There is no spool here yet.
     #[error("there is no spool at {path}")]
     Missing {
@@ -124,6 +135,7 @@ impl SpoolError {
         matches!(
             self,
             SpoolError::Newer { .. }
+                | SpoolError::Network { .. }
                 | SpoolError::OldSqlite { .. }
                 | SpoolError::Device { .. }
                 | SpoolError::Forked { .. }

@@ -8,8 +8,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use countersign_event::payload::{Payload, trail};
-use countersign_event::{Event, EventBytes, How};
+use countersign_event::payload::trail;
+use countersign_event::{EventBytes, How};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -128,7 +128,7 @@ pub(crate) fn collect(layout: &Layout, device: &Device) -> Result<Mail, SpoolErr
                 let aside = path.with_extension("unreadable");
                 fs::rename(&path, &aside).map_err(|e| SpoolError::io("set aside", &path, e))?;
                 tracing::warn!(letter = %aside.display(), "a letter in the inbox can't be read");
-                post(layout, &[unreadable(device)?])?;
+                post(layout, &[unreadable(device)])?;
             }
         }
     }
@@ -150,7 +150,7 @@ pub(crate) fn waiting(layout: &Layout) -> Result<Vec<PathBuf>, SpoolError> {
     Ok(letters)
 }
 
-fn unreadable(device: &Device) -> Result<Prepared, SpoolError> {
+fn unreadable(device: &Device) -> Prepared {
     let gap = trail::Gap {
         how: How::Observed,
         reason: "unreadable".to_owned(),
@@ -159,14 +159,7 @@ fn unreadable(device: &Device) -> Result<Prepared, SpoolError> {
         to: None,
         by: Some("inbox".to_owned()),
     };
-    let event = Event {
-        id: Uuid::now_v7(),
-        source: device.urn(),
-        time: sys::now(),
-        subject: None,
-        payload: Payload::TrailGap(gap),
-    };
-    Prepared::bare(event.to_bytes())
+    Prepared::gap(Uuid::now_v7(), &device.urn(), gap)
 }
 
 fn read(text: &[u8]) -> Option<(Vec<Prepared>, Vec<PreparedSnapshot>)> {

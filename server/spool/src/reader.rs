@@ -211,10 +211,10 @@ impl Reader {
             if it.set_aside.is_some() {
                 continue;
             }
-            let (last, _) = it.last(&self.conn).map_err(sql)?;
+            let last = it.last_place(&self.conn).map_err(sql)?;
             let acknowledged = "SELECT coalesce(max(acked_through), 0) FROM cursors WHERE epoch = ?";
             let acknowledged = self.conn.query_row(acknowledged, [&it.epoch], |row| row.get(0)).map_err(sql)?;
-            spans.push(Span { last: last.max(it.barrier_seq), acknowledged, epoch: it.epoch });
+            spans.push(Span { last, acknowledged, epoch: it.epoch });
         }
         Ok(spans)
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use countersign_event::Timestamp;
 use countersign_event::digest::{git_blob, text_id};
 use countersign_spool::{GitState, InRepository, Kind, Observed, Placed, Reader, Snapshot, Spool, append_once_with};
-use support::{event, tamper};
+use support::{ask, event, tamper};
 
 fn seen(path: &str, kind: Kind, text: &str) -> Snapshot {
     let place = InRepository { worktree: "/r".into(), common_dir: "/r/.git".into(), path: path.into() };
@@ -52,13 +52,14 @@ fn what_was_seen_comes_back_in_order_with_the_moment_of_git() {
 fn what_was_seen_while_the_spool_was_locked_waits_in_the_inbox() {
     let dir = tempfile::tempdir().unwrap();
     Spool::open(dir.path()).unwrap().append(&[event(1)]).unwrap();
+    let version = ask::<i64>(dir.path(), "PRAGMA user_version");
     tamper(dir.path(), "PRAGMA user_version = 99");
     let wait = Duration::from_millis(5);
     let one = seen("a.rs", Kind::Ai, &"a line of the canary\n".repeat(50));
     assert_eq!(append_once_with(dir.path(), &[event(2)], &[one], wait).unwrap(), Placed::Inbox);
     let letter = std::fs::read_dir(dir.path().join("inbox")).unwrap().next().unwrap().unwrap();
     assert!(!std::fs::read_to_string(letter.path()).unwrap().contains("canary"));
-    tamper(dir.path(), "PRAGMA user_version = 3");
+    tamper(dir.path(), &format!("PRAGMA user_version = {version}"));
     Spool::open(dir.path()).unwrap().append(&[]).unwrap();
     let reader = Reader::open(dir.path()).unwrap();
     let all = reader.observed_in("/r/.git", "/r").unwrap();

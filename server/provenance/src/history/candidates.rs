@@ -283,9 +283,11 @@ impl Past {
                     && other.call != it.call
                     && other.look != Look::Before
             });
-            let mut groups = vec![vec![(Node::Seen(before), Tier::Strong)]];
+            // Together: a line that came from another path whole is not made of the tokens of one that stood here.
+            let mut first = vec![(Node::Seen(before), Tier::Strong)];
+            first.extend(self.vanished_in_call(at));
+            let mut groups = vec![first];
             groups.push(between.map(|other| (Node::Seen(other), Tier::Strong)).collect());
-            groups.push(self.vanished_in_call(at));
             if let Some(until) = &it.until {
                 let old = self.order.old_news(it, began, &self.commits);
                 groups.push(old.iter().map(|commit| (self.version(commit, &it.path), Tier::Strong)).collect());

@@ -10,7 +10,7 @@ use super::former::{self, Former};
 use super::question::{Question, Questions};
 use super::retention::{Now, Retention};
 use super::stroke::{Step, Stroke, is_insertion};
-use super::{Answer, BulkInsertion, EXPLAINED_WITHIN_MS, Effect, HELD_MS, follow};
+use super::{Answer, BulkInsertion, Disk, EXPLAINED_WITHIN_MS, Effect, HELD_MS, follow};
 use crate::attribution::Attribution;
 use crate::carry::{Known, Tier, carry};
 use crate::human;
@@ -33,6 +33,8 @@ pub(super) struct Document {
     pub(super) questions: Questions,
     /// Nothing changed since the text was saved.
     pub(super) is_saved: bool,
+    /// Nothing changed since the text was that of the file: only such a text does an editor read anew.
+    is_clean: bool,
 }
 
 /// A text whose writers somebody else may know.
@@ -63,6 +65,7 @@ impl Document {
             retention: Retention::default(),
             questions: Questions::default(),
             is_saved: false,
+            is_clean: true,
         };
         if let Some(before) = before {
             let (earlier, attribution) = before.lost.unwrap_or((before.text, before.attribution));
@@ -142,12 +145,14 @@ impl Document {
     ) -> Result<Option<Wanted>, ChangeError> {
         let mut stroke = Stroke::apply(&mut self.text, changes, encoding, key, now)?;
         self.is_saved = false;
+        let was_clean = std::mem::replace(&mut self.is_clean, false);
         let undone = self.former.undone(&stroke);
         let new = stroke.steps.iter().zip(&undone).filter(|(_, undone)| undone.is_none());
         stroke.origin = human::origin_of(new.map(|(step, _)| &step.come[..]), false);
         let before = former::is_large(&stroke).then(|| (stroke.before.clone(), self.attribution.clone()));
-        // Keys insert one character at a time; what else comes may have been a reload.
-        let wants = stroke.is_rewrite || stroke.steps.iter().any(|step| is_insertion(&step.come));
+        // Keys insert one character at a time; what else comes may have been a reload, and so may one
+        // character that comes into a text as the file has it.
+        let wants = stroke.is_rewrite || was_clean || stroke.steps.iter().any(|step| is_insertion(&step.come));
 
         let mut removed = Vec::new();
         for (step, undone) in stroke.steps.iter_mut().zip(undone) {
@@ -210,13 +215,17 @@ impl Document {
         if !answer.attribution.covers(question.text.len_bytes()) || self.lost.is_some() {
             return;
         }
-        // The editor wrote its own text to the disk: that both are the same says nothing.
-        let is_outside = answer.is_outside && !question.is_saved;
+        let is_outside = match answer.disk {
+            Disk::Silent => false,
+            Disk::Holds => !question.is_saved,
+            Disk::HeldBefore => true,
+        };
         if question.provisional.is_human() && !is_outside {
             return;
         }
         let before = self.attribution.clone();
         if is_outside {
+            self.is_clean |= question.text == self.text;
             question.nobody_typed(&mut self.attribution);
             let is_it = |stroke: &&mut Stroke| Some(stroke.at) == question.stroke && stroke.after == question.text;
             for stroke in self.strokes.iter_mut().filter(is_it) {
@@ -282,6 +291,7 @@ impl Document {
     pub(super) fn save(&mut self, uri: &str, effects: &mut Vec<Effect>) {
         if self.is_synchronised() {
             self.questions.saved();
+            self.is_clean = true;
             self.measure_all(uri, Moment::Save, effects);
             self.is_saved = true;
             self.snapshot(uri, effects);

@@ -135,11 +135,12 @@ impl Questions {
         self.open.iter().any(|question| !question.is_looked_up)
     }
 
-    /// Takes note that a question was looked up.
-    pub(super) fn looked_up(&mut self, id: u64) {
+    /// Takes note that a question was looked up; one of which nothing more is to come is forgotten.
+    pub(super) fn looked_up(&mut self, id: u64, is_over: bool) {
         if let Some(question) = self.get(id) {
             question.is_looked_up = true;
         }
+        self.open.retain(|question| !is_over || question.id != id);
     }
 
     /// Takes note that the editor wrote its text to the disk.
