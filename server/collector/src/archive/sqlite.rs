@@ -12,6 +12,7 @@ use std::time::Duration;
 use countersign_event::EventBytes;
 use countersign_event::batch::{Cursor, GapNote};
 use countersign_event::chain::{Hash, Head, next};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 
 use super::{Archive, ArchiveError, Fork, Outcome, Place, Placed, Record, Row, Scope, Sealed, Stream, WrappedKey};
@@ -58,6 +59,8 @@ impl Sqlite {
         db.pragma_update(None, "synchronous", "full").map_err(during("turn on durable commits"))?;
         db.pragma_update(None, "foreign_keys", true).map_err(during("turn on foreign keys"))?;
         db.pragma_update(None, "trusted_schema", false).map_err(during("distrust its schema"))?;
+        // Without, a question that a partial index answers is compiled again for every value: for every event.
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(during("fix its query plans"))?;
         db.set_prepared_statement_cache_capacity(64);
         migrate(&mut db)?;
         Ok(Sqlite { db })
@@ -182,6 +185,10 @@ impl Sqlite {
         let mut statement = self.db.prepare_cached(sql).map_err(during(what))?;
         statement.execute(values).map(|_| ()).map_err(during(what))
     }
+}
+
+fn of_event() -> String {
+    format!("select {ROW} from items i where i.event_id = ?2 and i.stream = ?1 order by i.id limit 1")
 }
 
 /// `?1` is the subject, or null for every stream.
@@ -436,8 +443,7 @@ impl Archive for Sqlite {
     }
 
     fn row_of_event(&mut self, stream: &str, id: &str) -> Outcome<Option<Row>> {
-        let sql = format!("select {ROW} from items i where i.event_id = ?2 and i.stream = ?1 order by i.id limit 1");
-        Ok(self.rows(&sql, params![stream, id])?.pop())
+        Ok(self.rows(&of_event(), params![stream, id])?.pop())
     }
 
     fn rows_about(&mut self, scope: &Scope, contribution: &str, limit: usize) -> Outcome<Vec<Row>> {
@@ -531,3 +537,6 @@ impl Archive for Sqlite {
 fn wrapped_key(row: &SqlRow<'_>) -> rusqlite::Result<WrappedKey> {
     Ok(WrappedKey { id: row.get(0)?, person: row.get(1)?, repository: row.get(2)?, wrapped: row.get(3)? })
 }
+
+#[cfg(test)]
+mod tests;
