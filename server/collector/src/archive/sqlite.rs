@@ -191,6 +191,16 @@ fn of_event() -> String {
     format!("select {ROW} from items i where i.event_id = ?2 and i.stream = ?1 order by i.id limit 1")
 }
 
+/// What was announced and did not come, of the stream `?1`. From epoch to epoch, and in each to its last
+/// head: there is a head for every batch that ever came.
+const GAPS: &str = "with recursive known (epoch) as (select min(epoch) from heads where stream = ?1 union all \
+                   select (select min(epoch) from heads where stream = ?1 and epoch > known.epoch) from known \
+                   where epoch is not null) \
+                   select known.epoch, coalesce(c.acked_through, 0) + 1, \
+                   (select max(seq) from heads where stream = ?1 and epoch = known.epoch) as announced \
+                   from known left join cursors c on c.stream = ?1 and c.epoch = known.epoch \
+                   where known.epoch is not null and announced > coalesce(c.acked_through, 0)";
+
 /// `?1` is the subject, or null for every stream.
 const IN_SCOPE: &str = "(?1 is null or i.stream in (select id from streams where subject = ?1))";
 
@@ -396,10 +406,7 @@ impl Archive for Sqlite {
     }
 
     fn gaps(&mut self, stream: &str) -> Outcome<Vec<GapNote>> {
-        let sql = "select h.epoch, coalesce(c.acked_through, 0) + 1, max(h.seq) from heads h \
-                   left join cursors c on c.stream = h.stream and c.epoch = h.epoch \
-                   where h.stream = ?1 group by h.epoch having max(h.seq) > coalesce(c.acked_through, 0)";
-        self.list(sql, [stream], |row| {
+        self.list(GAPS, [stream], |row| {
             Ok(GapNote {
                 epoch: row.get(0)?,
                 from_seq: unsigned(row, 1)?,
