@@ -12,11 +12,13 @@
 
 mod engine;
 mod finding;
+mod flow;
 mod grammar;
 mod language;
 mod rule;
 mod rules;
 mod secrets;
+mod semantic;
 
 pub use engine::{BrokenRule, Engine, Report, Skipped};
 pub use finding::{Edit, Finding, Severity};
