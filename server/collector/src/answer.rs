@@ -58,6 +58,9 @@ pub(crate) fn by_id(
             None => answer.missing.push(format!("contribution {id} is not in the archive")),
             Some(mut told) => {
                 fill_texts(archive, &mut told, texts)?;
+                if texts.is_some() {
+                    fill_person(archive, rows, &mut told)?;
+                }
                 answer.contributions.push(told);
             }
         }
@@ -101,6 +104,17 @@ pub(crate) fn by_path(
     }
     answer.missing.push("the text was not at hand: lines are those at the moment of each act".to_owned());
     Ok(answer)
+}
+
+/// Says whose pseudonym stands there, where a device said so when it enrolled. A name is text.
+fn fill_person(archive: &mut dyn Archive, rows: &[Row], told: &mut Value) -> Result<(), ArchiveError> {
+    let Some(person) = told["person"]["id"].as_str().map(str::to_owned) else { return Ok(()) };
+    for stream in rows.iter().map(|row| &row.stream).collect::<BTreeSet<_>>() {
+        if let Some(subject) = archive.subject_of(stream, &person)? {
+            told["person"]["subject"] = subject.into();
+        }
+    }
+    Ok(())
 }
 
 fn fill_texts(archive: &mut dyn Archive, told: &mut Value, texts: Option<&[u8; 32]>) -> Result<(), ArchiveError> {

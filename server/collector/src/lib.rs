@@ -11,6 +11,7 @@ pub mod access;
 pub mod answer;
 pub mod archive;
 pub mod auth;
+pub mod enrol;
 mod error;
 pub mod ingest;
 mod keys;

@@ -44,6 +44,8 @@ enum Command {
     /// Bring a repository's attributions up to date with what git did
     #[command(hide = true)]
     Settle(SettleArgs),
+    /// Make this device known to a collector with a one-time code, or replace its token
+    Enrol(EnrolArgs),
     /// Send what waits in the spool to the collector
     Replay(ReplayArgs),
     /// Receive trails, keep them, answer questions
@@ -168,6 +170,9 @@ pub(crate) struct LogArgs {
     /// What a collector would get next, before anything is sent; with --json the exact bodies
     #[arg(long, conflicts_with_all = ["event_type", "since", "stream", "chain", "content", "archive"])]
     pub(crate) would_send: bool,
+    /// Only events that the collector refused for good, with its reason
+    #[arg(long, conflicts_with_all = ["event_type", "since", "stream", "chain", "content", "archive", "would_send"])]
+    pub(crate) quarantined: bool,
     /// Read a collector's archive instead: its data directory, or its URL
     #[arg(long, value_name = "DIR|URL")]
     pub(crate) archive: Option<String>,
@@ -247,6 +252,23 @@ pub(crate) struct SettleArgs {
     pub(crate) directory: Option<PathBuf>,
 }
 
+/// Arguments of `enrol`.
+#[derive(Debug, Args)]
+pub(crate) struct EnrolArgs {
+    /// The collector
+    #[arg(required_unless_present = "rotate", value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// The one-time code; `-` reads it from stdin, so that it stands in no shell's history
+    #[arg(required_unless_present = "rotate", value_name = "CODE")]
+    pub(crate) code: Option<String>,
+    /// More certificate authorities for the collector, PEM; kept in config.toml
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Replace the token of a device that is enrolled; the present one ends when the new one is used
+    #[arg(long, conflicts_with_all = ["url", "code", "ca_file"])]
+    pub(crate) rotate: bool,
+}
+
 /// Arguments of `replay`.
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
@@ -259,6 +281,9 @@ pub(crate) struct ReplayArgs {
     /// End when nothing waits any more (0) or the collector can't be had (3)
     #[arg(long)]
     pub(crate) once: bool,
+    /// Before that, let events that were refused for good travel once more
+    #[arg(long)]
+    pub(crate) retry_quarantined: bool,
 }
 
 /// Arguments of `collect`.
@@ -287,6 +312,35 @@ pub(crate) struct CollectArgs {
 pub(crate) enum CollectCommand {
     /// Make a token and print it once
     Token(TokenArgs),
+    /// Make a one-time code for `countersign enrol` and print it once
+    Code(CodeArgs),
+    /// End every token of somebody; their devices are refused from now on
+    Revoke(RevokeArgs),
+}
+
+/// Arguments of `collect code`.
+#[derive(Debug, Args)]
+pub(crate) struct CodeArgs {
+    /// Where the archive is kept
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Whose device it is
+    #[arg(long, value_name = "NAME")]
+    pub(crate) subject: String,
+    /// For how long: `15m`, `2h`, `7d`
+    #[arg(long = "for", value_name = "TIME", default_value = "1d")]
+    pub(crate) good_for: String,
+}
+
+/// Arguments of `collect revoke`.
+#[derive(Debug, Args)]
+pub(crate) struct RevokeArgs {
+    /// Where the archive is kept
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Whose tokens end
+    #[arg(long, value_name = "NAME")]
+    pub(crate) subject: String,
 }
 
 /// Arguments of `collect token`.
@@ -447,6 +501,7 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Trace(args) => command::trace::run(args, &shell),
         Command::Blame(args) => command::blame::run(args, &shell),
         Command::Settle(args) => command::settle::run(args, &shell),
+        Command::Enrol(args) => command::enrol::run(args, &shell),
         Command::Replay(args) => replay::run(args, &shell),
         Command::Collect(args) => command::collect::run(args),
         Command::Purge(args) => command::purge::run(args, &shell),

@@ -4,6 +4,7 @@ pub(crate) mod blame;
 pub(crate) mod collect;
 pub(crate) mod config;
 pub(crate) mod demo;
+pub(crate) mod enrol;
 pub(crate) mod log;
 pub(crate) mod pause;
 pub(crate) mod purge;

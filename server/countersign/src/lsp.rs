@@ -20,6 +20,7 @@ mod hover;
 mod mailbox;
 mod order;
 mod protocol;
+mod replay_watch;
 mod rules;
 mod serve;
 mod spool_watch;

@@ -122,6 +122,11 @@ impl Reader {
         Ok(Reader { conn, layout, device })
     }
 
+    /// Returns the state directory.
+    pub fn directory(&self) -> &Path {
+        &self.layout.state
+    }
+
     pub(crate) fn sql(&self, error: rusqlite::Error) -> SpoolError {
         SpoolError::sqlite(&self.layout.db, error)
     }
@@ -257,6 +262,16 @@ impl Reader {
             shed: self.shed()?,
             losses,
         })
+    }
+
+    /// Returns how many events a collector does not have. Cost: the same after millions of them, unlike
+    /// that of [`Reader::status`].
+    pub fn waiting(&self, to: Option<&str>) -> Result<u64, SpoolError> {
+        let sql = "SELECT coalesce(sum(max(0, last - coalesce(acked_through, 0))), 0) FROM
+                   (SELECT epoch, (SELECT coalesce(max(seq), 0) FROM events WHERE events.epoch = epochs.epoch) AS last
+                    FROM epochs WHERE set_aside IS NULL) AS ends
+                   LEFT JOIN cursors ON cursors.target = ? AND cursors.epoch = ends.epoch";
+        self.conn.query_row(sql, [to.map_or("", target)], |row| row.get(0)).map_err(|e| self.sql(e))
     }
 
     fn shed(&self) -> Result<Shed, SpoolError> {

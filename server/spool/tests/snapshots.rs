@@ -34,7 +34,7 @@ fn what_was_seen_comes_back_in_order_with_the_moment_of_git() {
     assert!(matches!(append_once_with(dir.path(), &[event(1)], &both, wait).unwrap(), Placed::Spool(_)));
     append_once_with(dir.path(), &[], &[seen("a.rs", Kind::Before, "the canary sings\n")], wait).unwrap();
     let reader = Reader::open(dir.path()).unwrap();
-    let all = reader.observed_in("/r/.git").unwrap();
+    let all = reader.observed_in("/r/.git", "/r").unwrap();
     assert_eq!(kinds(&all), [Kind::Before, Kind::Ai, Kind::Before]);
     assert_eq!(all[1].text, all[2].text, "one text is kept once");
     assert_eq!(all[1].git, both[1].git);
@@ -61,7 +61,7 @@ fn what_was_seen_while_the_spool_was_locked_waits_in_the_inbox() {
     tamper(dir.path(), "PRAGMA user_version = 3");
     Spool::open(dir.path()).unwrap().append(&[]).unwrap();
     let reader = Reader::open(dir.path()).unwrap();
-    let all = reader.observed_in("/r/.git").unwrap();
+    let all = reader.observed_in("/r/.git", "/r").unwrap();
     assert_eq!(kinds(&all), [Kind::Ai]);
     assert_eq!(reader.snapshot_text(all[0].text.unwrap()).unwrap().unwrap().len(), 50 * 21);
 }
@@ -75,7 +75,7 @@ fn a_text_that_was_damaged_on_disk_is_no_text() {
     assert_eq!(found, Some(it));
     tamper(dir.path(), "UPDATE texts SET sealed = zeroblob(40)");
     let reader = Reader::open(dir.path()).unwrap();
-    let all = reader.observed_in("/r/.git").unwrap();
+    let all = reader.observed_in("/r/.git", "/r").unwrap();
     assert_eq!(reader.snapshot_text(all[0].text.unwrap()).unwrap(), None);
     assert_eq!(reader.latest_snapshot("/r/a.rs").unwrap(), None);
     assert_eq!(reader.snapshot_by_text(&text_id(b"x\n")).unwrap(), None);

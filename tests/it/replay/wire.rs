@@ -28,6 +28,18 @@ impl Request {
         &self.whole[self.body_at..]
     }
 
+    /// The same request with another body.
+    pub fn with_body(&self, body: &[u8]) -> Request {
+        let head = String::from_utf8_lossy(&self.whole[..self.body_at]);
+        let is_other = |line: &&str| !line.to_lowercase().starts_with("content-length:");
+        let mut whole: Vec<u8> =
+            head.trim_end().lines().filter(is_other).flat_map(|line| format!("{line}\r\n").into_bytes()).collect();
+        whole.extend_from_slice(format!("content-length: {}\r\n\r\n", body.len()).as_bytes());
+        let body_at = whole.len();
+        whole.extend_from_slice(body);
+        Request { number: self.number, whole, body_at }
+    }
+
     /// The batch that was sent.
     pub fn batch(&self) -> Batch {
         let json = zstd::decode_all(self.body()).expect("batches are packed");
@@ -39,6 +51,10 @@ impl Request {
 pub enum Reply {
     /// Send these bytes, then close.
     Raw(Vec<u8>),
+    /// Send these bytes, then more of them than anybody wants.
+    Flood(Vec<u8>),
+    /// Send these bytes, then one at a time, and never end.
+    Trickle(Vec<u8>),
     /// Never answer.
     Hang,
     /// Close at once.
@@ -85,6 +101,21 @@ fn talk(mut stream: TcpStream, counter: &AtomicUsize, reply: &(dyn Fn(&Request) 
                     return;
                 }
             }
+            Reply::Flood(head) => {
+                let mut going = stream.write_all(&head).is_ok();
+                while going {
+                    going = stream.write_all(&[b' '; 64 << 10]).is_ok();
+                }
+                return;
+            }
+            Reply::Trickle(head) => {
+                let mut going = stream.write_all(&head).is_ok();
+                while going {
+                    std::thread::park_timeout(std::time::Duration::from_millis(10));
+                    going = stream.write_all(b" ").is_ok();
+                }
+                return;
+            }
             Reply::Close => return,
             Reply::Reset => return reset(&stream),
             Reply::Hang => while matches!(stream.read(&mut [0; 64]), Ok(n) if n > 0) {},
@@ -93,12 +124,12 @@ fn talk(mut stream: TcpStream, counter: &AtomicUsize, reply: &(dyn Fn(&Request) 
 }
 
 #[cfg(unix)]
-fn reset(stream: &TcpStream) {
+pub fn reset(stream: &TcpStream) {
     rustix::net::sockopt::set_socket_linger(stream, Some(std::time::Duration::ZERO)).expect("a socket");
 }
 
 #[cfg(not(unix))]
-fn reset(_: &TcpStream) {}
+pub fn reset(_: &TcpStream) {}
 
 /// Passes a request on and returns the answer; `None` where nobody answers.
 pub fn pass_on(request: &Request, to: SocketAddr) -> Option<Vec<u8>> {

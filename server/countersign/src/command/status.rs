@@ -120,10 +120,14 @@ fn for_people(status: &Value, paint: Paint) -> String {
         ("online", Some(to)) => paint.green(&format!("online to {to}")),
         (state, to) => {
             let why = replay["last_error"].as_str().map(|text| format!(": {text}")).unwrap_or_default();
-            paint.yellow(&format!("{state} to {}{why}", to.unwrap_or("?")))
+            let waiting = format!("{state}, {} events wait", spool["pending"]);
+            paint.yellow(&format!("{waiting}; {}{why}", to.unwrap_or("?")))
         }
     };
     line("replay", text);
+    if let Some(hint) = replay["hint"].as_str() {
+        line("", hint.to_owned());
+    }
     let gaps = status["gaps"].as_array().map_or(0, Vec::len);
     let text = if gaps == 0 { "none".to_owned() } else { paint.red(&format!("{gaps}; see `countersign log`")) };
     line("gaps", text);

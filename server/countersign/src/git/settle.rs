@@ -9,9 +9,11 @@
 use std::collections::HashSet;
 use std::fs::{File, TryLockError};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use countersign_event::chain::Head;
 use countersign_event::digest::{hex, sha256};
 use countersign_event::facts::How;
 use countersign_event::payload::Payload;
@@ -64,16 +66,15 @@ pub(crate) fn settle(shell: &Shell, layout: &Layout) -> Result<Settled, SpoolErr
         Err(SpoolError::Missing { .. }) => return Ok(Settled::default()),
         Err(error) => return Err(error),
     };
-    let name = hex(&sha256(layout.common_dir.to_string_lossy().as_bytes())[..16]);
-    let place = state.join("settle");
-    let memory_file = place.join(format!("{name}.json"));
+    let place = place(state, layout);
+    let memory_file = place.with_extension("json");
     let mut memory: Memory =
         std::fs::read(&memory_file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
     let looks = looks(&reader, layout)?;
     if memory.settled == looks {
         return Ok(Settled::default());
     }
-    let Some(_lock) = lock(&place, &name) else { return Ok(Settled { commits: 0, is_partial: true }) };
+    let Some(_lock) = lock(&place) else { return Ok(Settled { commits: 0, is_partial: true }) };
     let mut spool = Spool::open_within(state, LOCK_WAIT)?;
     let mut complete = Complete::new(shell.clone(), Device::load_or_create(state)?);
     let root = (layout.worktree != layout.git_dir).then_some(layout.worktree.as_path());
@@ -84,7 +85,8 @@ pub(crate) fn settle(shell: &Shell, layout: &Layout) -> Result<Settled, SpoolErr
     spool.append(&[])?;
     let mut settled = Settled::default();
     if let Some(attributor) = Attributor::open(&reader, layout)? {
-        let mut run = Run { reader: &reader, attributor, spool: &mut spool, complete: &mut complete, layout };
+        let mut run =
+            Run { reader: &reader, attributor, spool: &mut spool, complete: &mut complete, layout, head: None };
         settled = run.all(&mut memory.done)?;
     }
     if !settled.is_partial {
@@ -126,10 +128,15 @@ fn linked(common_dir: &Path) -> Vec<PathBuf> {
     entries.into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
+/// Returns where a repository's memory is kept, without an extension.
+pub(super) fn place(state: &Path, layout: &Layout) -> PathBuf {
+    state.join("settle").join(hex(&sha256(layout.common_dir.to_string_lossy().as_bytes())[..16]))
+}
+
 /// Takes the repository's lock; it dies with its process. `None` where another has it.
-fn lock(place: &Path, name: &str) -> Option<File> {
-    std::fs::create_dir_all(place).ok()?;
-    let file = File::options().create(true).append(true).open(place.join(format!("{name}.lock"))).ok()?;
+fn lock(place: &Path) -> Option<File> {
+    std::fs::create_dir_all(place.parent()?).ok()?;
+    let file = File::options().create(true).append(true).open(place.with_extension("lock")).ok()?;
     match file.try_lock() {
         Ok(()) => Some(file),
         Err(TryLockError::WouldBlock) => None,
@@ -140,11 +147,16 @@ fn lock(place: &Path, name: &str) -> Option<File> {
     }
 }
 
+/// Writes a file so that nobody reads half of it.
+pub(super) fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut temporary = tempfile::NamedTempFile::new_in(file.parent().expect("our files have a directory"))?;
+    temporary.write_all(bytes)?;
+    temporary.persist(file).map(|_| ()).map_err(Into::into)
+}
+
 fn remember(file: &Path, memory: &Memory) {
-    let temporary = file.with_extension(format!("tmp.{}", std::process::id()));
     let bytes = serde_json::to_vec(memory).expect("it is all strings and numbers");
-    let written = std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, file));
-    if let Err(error) = written {
+    if let Err(error) = replace(file, &bytes) {
         tracing::warn!(%error, "what was settled can't be remembered: it will be looked at again");
     }
 }
@@ -155,6 +167,8 @@ struct Run<'a> {
     spool: &'a mut Spool,
     complete: &'a mut Complete,
     layout: &'a Layout,
+    /// The trail's head before what is appended next.
+    head: Option<Head>,
 }
 
 impl Run<'_> {
@@ -168,12 +182,13 @@ impl Run<'_> {
         let mut commits = 0;
         for group in open.chunks(GROUP) {
             let mut appends = Vec::new();
+            self.head = None;
             for (commit, paths) in group {
                 if attested::is_there(self.reader, commit)? {
                     continue;
                 }
                 let files = self.files(commit, paths);
-                let told = self.appends(commit, files, &repository);
+                let told = self.appends(commit, files, &repository)?;
                 commits += usize::from(!told.is_empty());
                 appends.extend(told);
             }
@@ -206,7 +221,15 @@ impl Run<'_> {
         if is_known { files } else { Vec::new() }
     }
 
-    fn appends(&mut self, commit: &str, files: Vec<AttestedFile>, repository: &str) -> Vec<Append> {
+    fn appends(&mut self, commit: &str, files: Vec<AttestedFile>, repository: &str) -> Result<Vec<Append>, SpoolError> {
+        if files.is_empty() {
+            return Ok(Vec::new());
+        }
+        let head = match self.head.take() {
+            Some(head) => head,
+            None => self.spool.head()?,
+        };
+        self.head = Some(head);
         let mut parts: Vec<Vec<AttestedFile>> = Vec::new();
         let mut spans = usize::MAX;
         for file in files {
@@ -226,11 +249,11 @@ impl Run<'_> {
                 commit: commit.to_owned(),
                 parents: parents.iter().map(|parent| parent.to_string()).collect(),
                 files,
-                head: None,
+                head: self.head.clone(),
             })
         });
         let root = (self.layout.worktree != self.layout.git_dir).then_some(self.layout.worktree.as_path());
         let records = payloads.map(|payload| Record::light(now(), commit, payload)).collect::<Vec<_>>();
-        records.into_iter().filter_map(|record| self.complete.complete(record, root)).collect()
+        Ok(records.into_iter().filter_map(|record| self.complete.complete(record, root)).collect())
     }
 }

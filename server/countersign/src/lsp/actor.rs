@@ -30,7 +30,8 @@ use super::event::{Ending, Event, Known, Lost};
 use super::hello::Hello;
 use super::history::History;
 use super::mailbox::{Inbox, Mailbox};
-use super::protocol::{Facts, Status, Suggestion};
+use super::protocol::{Facts, Replay, Status, Suggestion};
+use super::replay_watch::ReplayWatch;
 use super::rules::Rules;
 use super::spool_watch::{Act, Offered, SpoolWatch};
 use super::suggestions::{Setting, Suggestions};
@@ -70,6 +71,8 @@ pub(crate) struct Actor {
     house: Option<House>,
     documents: HashMap<String, Document>,
     replay: Option<Background>,
+    replay_watch: Option<ReplayWatch>,
+    replay_stands: Option<Replay>,
     suggestions: Suggestions,
     known: HashMap<String, Known>,
     raised: HashSet<(String, String)>,
@@ -122,6 +125,8 @@ impl Actor {
             house: None,
             documents: HashMap::new(),
             replay: None,
+            replay_watch: None,
+            replay_stands: None,
             suggestions: Suggestions::default(),
             known: HashMap::new(),
             raised: HashSet::new(),
@@ -196,6 +201,7 @@ impl Actor {
                 self.initialized = true;
                 self.house();
                 self.replay.get_or_insert_with(|| replay::start_background(&self.shell));
+                self.replay_watch = ReplayWatch::start(&self.shell, self.mailbox.clone());
                 self.configure();
             }
             Event::Configure => self.configure(),
@@ -215,6 +221,10 @@ impl Actor {
             Event::Committed(uri, text) => self.session(session::Event::Committed { uri, text }),
             Event::Findings(findings) => self.findings(*findings),
             Event::Tick => self.tick(),
+            Event::Replay(stands) => {
+                self.replay_stands = Some(stands);
+                self.tell_status();
+            }
             Event::End(_) => unreachable!("taken by run"),
         }
     }

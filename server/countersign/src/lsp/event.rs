@@ -53,6 +53,8 @@ pub(crate) enum Event {
     Tick,
     /// It is over.
     End(Ending),
+    /// How replay stands has changed.
+    Replay(protocol::Replay),
 }
 
 /// A question, and where its answer goes.

@@ -377,6 +377,20 @@ impl Past {
         group
     }
 
+    /// Where the lines of a file may have stood before that somebody edited and that nobody saw by this name: in
+    /// other files, gone or not. Nothing for a file that was known.
+    pub(super) fn elsewhere(&self, at: usize, source: &mut dyn Source) -> Vec<Node> {
+        let it = &self.seen[at];
+        let key = Key::seen(it.seq);
+        let in_head = it.moment.head.as_ref().and_then(|head| source.at(head, &it.path));
+        if in_head.is_some() || self.last_seen(&it.worktree, &it.path, key).is_some() {
+            return Vec::new();
+        }
+        let others = self.seen[..at].iter().enumerate().rev();
+        let others = others.filter(|(_, other)| other.path != it.path && other.text.is_some());
+        others.take(LEFT_MAX).map(|(at, _)| Node::Seen(at)).collect()
+    }
+
     /// Files that HEAD had at a moment and that are gone since: the next commit has them no more, or the
     /// work tree has not.
     fn left_in_head(&self, now: &Now, before: Key) -> Group {

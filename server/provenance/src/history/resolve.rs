@@ -226,7 +226,9 @@ impl<S: Source> History<S> {
         let hunks = edit.filter(|_| is_edit).map(|at| self.past.seen[at].hunks.clone()).filter(|it| !it.is_empty());
         let mut found: Vec<(Arc<Known>, Tier)> = Vec::new();
         let mut left: Option<HashSet<u64>> = None;
-        for (number, group) in self.past.groups(node, now, &mut self.source).into_iter().enumerate() {
+        let groups = self.past.groups(node, now, &mut self.source);
+        let start: Vec<Node> = groups.iter().take(2).flatten().map(|(node, _)| node.clone()).collect();
+        for (number, group) in groups.into_iter().enumerate() {
             let mut needs = Vec::new();
             let mut added = Vec::new();
             for (candidate, tier) in group {
@@ -256,12 +258,34 @@ impl<S: Source> History<S> {
             }
             let attempt = carried(&found, text, &open, hunks.as_deref());
             let open_keys = unexplained(text, &attempt, &open);
-            if open_keys.is_empty() {
+            let is_done = open_keys.is_empty();
+            left = Some(open_keys);
+            if is_done {
                 break;
             }
-            left = Some(open_keys);
+        }
+        if is_edit && start.iter().any(|node| self.is_lost(node)) {
+            // Nobody can tell what is new in it.
+            return Ok(carried(&found, text, &Origin::Unknown, None));
+        }
+        if let (true, None, Some(at)) = (is_edit, follows, edit) {
+            // Somebody's word covers what is new, not what stood elsewhere before.
+            let left = left.unwrap_or_else(|| unexplained(text, &Attribution::new(text.len(), open.clone()), &open));
+            let elsewhere = self.past.elsewhere(at, &mut self.source).into_iter();
+            let elsewhere: Vec<Node> = elsewhere.filter(|node| self.may_explain(node, &left)).take(GROUP_MAX).collect();
+            for node in elsewhere {
+                let id = self.past.text_of(&node, &mut self.source);
+                let Some(text) = id.and_then(|id| self.source.text(id)) else { continue };
+                let attribution = Attribution::new(text.len(), Origin::Unknown);
+                found.push((Arc::new(Known { text, attribution }), Tier::Weak));
+            }
         }
         Ok(carried(&found, text, actor, hunks.as_deref()))
+    }
+
+    /// Says whether a node has a text that can't be read.
+    fn is_lost(&mut self, node: &Node) -> bool {
+        self.past.text_of(node, &mut self.source).is_some_and(|id| self.source.text(id).is_none())
     }
 
     /// Says whether a node has any of the lines that are left.

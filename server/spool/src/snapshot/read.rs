@@ -64,9 +64,14 @@ impl Reader {
         Ok(blob_key(self.device()?, blob))
     }
 
-    /// Returns everything that was seen in the work trees of a repository, in order.
-    pub fn observed_in(&self, common_dir: &str) -> Result<Vec<Observed>, SpoolError> {
-        self.observed("common_dir = ?1 AND kind IS NOT NULL ORDER BY rowid", [common_dir])
+    /// Returns everything that was seen in the work trees of a repository, in order: also what was seen below
+    /// `root` before there was one.
+    pub fn observed_in(&self, common_dir: &str, root: &str) -> Result<Vec<Observed>, SpoolError> {
+        let root = root.trim_end_matches('/');
+        // After `/` comes `0`.
+        let (from, to) = (format!("{root}/"), format!("{root}0"));
+        let here = "common_dir = ?1 OR (common_dir IS NULL AND path > ?2 AND path < ?3)";
+        self.observed(&format!("({here}) AND kind IS NOT NULL ORDER BY rowid"), [common_dir, &from, &to])
     }
 
     /// Returns everything that was seen at an absolute path, in order.
