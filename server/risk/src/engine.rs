@@ -17,10 +17,10 @@ use crate::flow::{self, Flow};
 use crate::grammar::Grammar;
 use crate::language::Language;
 use crate::rule::Rule;
-use crate::{rules, secrets, semantic};
+use crate::{infra, rules, secrets, semantic};
 
 /// Longest text whose code is judged. Hand-written files are shorter; what is longer is generated.
-const CODE_BYTES_MAX: usize = 1 << 20;
+pub(crate) const CODE_BYTES_MAX: usize = 1 << 20;
 /// Deepest expression a rule is tried on: matching recurses, and the stack is finite.
 const HEIGHT_MAX: usize = 200;
 /// How often the nodes of a text may be looked at, all rules together. Ordinary code needs 1.
@@ -99,11 +99,18 @@ impl Engine {
     /// Cost: the text is searched once for secrets and for the words the rules need, and parsed
     /// only if one of those stands in it.
     pub fn check(&self, language: Language, text: &str) -> Report {
+        let is_built_in = self.files.is_none();
         let mut report = match language.grammar() {
             Some(grammar) => judge(self.rules(grammar), grammar, text),
+            None if is_built_in => match infra::check(language, text) {
+                Some(findings) => Report { findings, skipped: None },
+                None => Report { findings: Vec::new(), skipped: Some(too_long(text)) },
+            },
             None => Report::default(),
         };
-        report.findings.extend(secrets::check(text));
+        if is_built_in {
+            report.findings.extend(secrets::check(text));
+        }
         report.findings.sort_by_key(|finding| (finding.range.start, finding.range.end));
         report
     }
@@ -156,8 +163,7 @@ fn judge(set: &RuleSet, grammar: Grammar, text: &str) -> Report {
         return Report::default();
     }
     if text.len() > CODE_BYTES_MAX {
-        let skipped = Skipped::TooLong { bytes: text.len(), bytes_max: CODE_BYTES_MAX };
-        return Report { findings: Vec::new(), skipped: Some(skipped) };
+        return Report { findings: Vec::new(), skipped: Some(too_long(text)) };
     }
     let Some(tree) = parse(grammar, text) else {
         return Report { findings: Vec::new(), skipped: Some(Skipped::Unparsable) };
@@ -196,6 +202,10 @@ fn judge(set: &RuleSet, grammar: Grammar, text: &str) -> Report {
         whole => whole.to_owned(),
     });
     report
+}
+
+fn too_long(text: &str) -> Skipped {
+    Skipped::TooLong { bytes: text.len(), bytes_max: CODE_BYTES_MAX }
 }
 
 /// Parses `text`; `None` when the parser takes far more steps than any code needs.

@@ -10,16 +10,21 @@
 //! This crate must never call a file system, environment, clock, thread, network or source of
 //! randomness.
 
+pub mod calibrate;
 mod engine;
 mod finding;
 mod flow;
+mod fold;
 mod grammar;
+mod infra;
 mod language;
 mod rule;
 mod rules;
+pub mod score;
 mod secrets;
 mod semantic;
 
 pub use engine::{BrokenRule, Engine, Report, Skipped};
 pub use finding::{Edit, Finding, Severity};
+pub use fold::{Fold, fold};
 pub use language::Language;
