@@ -25,13 +25,11 @@ pub(super) fn check(kind: &str, pair: &Pair, found: &mut Found<'_>) {
         found.pair(&PLAIN_HTTP, pair);
     } else if on && ["privileged", "privileged_mode"].contains(&key) && !kind.starts_with("kubernetes_") {
         found.pair(&PRIVILEGED, pair);
-    } else if off && ["deletion_protection", "delete_protection"].contains(&key) && kind.contains("firewall") {
-        found.pair(&GUARD_OFF, pair);
-    } else if off && guards(key)
+    } else if off && guards(kind, key)
         || on && ["enable_legacy_abac", "issue_client_certificate", "serial-port-enable"].contains(&key)
     {
         found.pair(&GUARD_OFF, pair);
-    } else if off && (key.starts_with("require_") || (key.starts_with("is_") && key.ends_with("_required"))) {
+    } else if off && kind.ends_with("_policy") && (key.starts_with("require_") || key.ends_with("_required")) {
         found.pair(&PASSWORD_POLICY, pair);
     } else if off && key == "enable_key_rotation" || kind.contains("kms") && is_key_off(key, text) {
         found.pair(&KEY_ROTATION, pair);
@@ -40,18 +38,20 @@ pub(super) fn check(kind: &str, pair: &Pair, found: &mut Found<'_>) {
 }
 
 /// Switched off, these leave a way that was closed open again.
-fn guards(key: &str) -> bool {
-    [
-        "role_based_access_control_enabled",
-        "enable_shielded_nodes",
-        "enable_secure_boot",
-        "enable-oslogin",
-        "block-project-ssh-keys",
-        "connection_throttling",
-        "client_cert_enabled",
-        "client_certificate_enabled",
-    ]
-    .contains(&key)
+fn guards(kind: &str, key: &str) -> bool {
+    let keeps_firewall = ["deletion_protection", "delete_protection"].contains(&key) && kind.contains("firewall");
+    keeps_firewall
+        || [
+            "role_based_access_control_enabled",
+            "enable_shielded_nodes",
+            "enable_secure_boot",
+            "enable-oslogin",
+            "block-project-ssh-keys",
+            "connection_throttling",
+            "client_cert_enabled",
+            "client_certificate_enabled",
+        ]
+        .contains(&key)
 }
 
 fn is_key_off(key: &str, text: &str) -> bool {
