@@ -9,6 +9,8 @@ use std::process::Command;
 use countersign_risk::{Engine, Language};
 use serde_json::{Value, json};
 
+use crate::support::{World, json_lines};
+
 /// The folder of labelled code, if there is one.
 fn corpus() -> Option<PathBuf> {
     let folder = Path::new(&std::env::var_os("COUNTERSIGN_CORPUS")?).join("risk");
@@ -55,11 +57,39 @@ fn path_of(case: &Value) -> String {
 /// Runs the scorer and returns its table.
 fn score(folder: &Path, arguments: &[&str], to: &Path) -> Value {
     let mut command = Command::new("python3");
-    command.current_dir(folder).env("PYTHONDONTWRITEBYTECODE", "1").arg("score.py").args(arguments).arg("--json").arg(to);
+    command
+        .current_dir(folder)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .arg("score.py")
+        .args(arguments)
+        .arg("--json")
+        .arg(to);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     println!("{}", String::from_utf8_lossy(&output.stdout));
     serde_json::from_str(&fs::read_to_string(to).unwrap()).unwrap()
+}
+
+#[test]
+fn an_import_that_no_manifest_declares_is_found_where_a_manifest_lies() {
+    let world = World::new();
+    let write = |name: &str, text: &str| {
+        let path = world.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let text = "import a from 'lodahs';\nimport b from 'lodash';\nimport c from './c';\n";
+    write("with/package.json", r#"{"dependencies": {"lodash": "4"}}"#);
+    write("with/src/a.js", text);
+    write("without/a.js", text);
+    write("broken/package.json", "{");
+    write("broken/a.js", text);
+    let output = world.countersign(["check", "--json", "with", "without", "broken"]).output().unwrap();
+    let findings = json_lines(&output.stdout);
+    let ghosts: Vec<_> = findings.iter().filter(|finding| finding["rule"] == "ghost-package").collect();
+    assert_eq!(ghosts.len(), 1, "{findings:?}");
+    assert_eq!((&ghosts[0]["file"], &ghosts[0]["line"]), (&"with/src/a.js".into(), &1.into()));
+    assert!(ghosts[0]["message"].as_str().unwrap().contains("lodash"));
 }
 
 #[test]

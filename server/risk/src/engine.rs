@@ -209,7 +209,7 @@ fn too_long(text: &str) -> Skipped {
 }
 
 /// Parses `text`; `None` when the parser takes far more steps than any code needs.
-fn parse(grammar: Grammar, text: &str) -> Option<Tree> {
+pub(crate) fn parse(grammar: Grammar, text: &str) -> Option<Tree> {
     let mut parser = Parser::new();
     parser.set_language(&grammar.get_ts_language()).expect("the grammars fit this version: see the lock file");
     let mut checks = 0;

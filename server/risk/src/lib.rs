@@ -18,6 +18,7 @@ mod fold;
 mod grammar;
 mod infra;
 mod language;
+mod packages;
 mod rule;
 mod rules;
 pub mod score;
@@ -28,3 +29,7 @@ pub use engine::{BrokenRule, Engine, Report, Skipped};
 pub use finding::{Edit, Finding, Severity};
 pub use fold::{Fold, fold};
 pub use language::Language;
+pub use packages::{Declared, ghosts, manifests};
+
+#[cfg(test)]
+mod tests;

@@ -68,7 +68,7 @@ pub(crate) fn check(grammar: Grammar, root: Node<'_>, text: &str) -> Vec<Finding
     findings
 }
 
-fn describe(about: &About, range: Range<usize>) -> Finding {
+pub(crate) fn describe(about: &About, range: Range<usize>) -> Finding {
     Finding {
         rule: about.id.to_owned(),
         severity: about.severity,
