@@ -242,6 +242,14 @@ pub trait Archive: Tokens + Send {
     /// Returns what signed heads announced and nobody delivered, by epoch.
     fn gaps(&mut self, stream: &str) -> Outcome<Vec<GapNote>>;
 
+    /// Notes that a stream was heard of.
+    fn heard(&mut self, stream: &str, now_ms: i64) -> Outcome<()>;
+    /// Returns when it was last heard of. `None` where it never was.
+    fn last_heard(&mut self, stream: &str) -> Outcome<Option<i64>>;
+    /// Returns the newest holes of a stream and events by which it tells of itself (`trail.*`, `capture.*`), the
+    /// newest first.
+    fn told(&mut self, stream: &str, limit: usize) -> Outcome<Vec<Row>>;
+
     /// Returns rows in order of arrival, after a row's id.
     fn rows_after(&mut self, scope: &Scope, after: i64, limit: usize) -> Outcome<Vec<Row>>;
     /// Returns the rows of an epoch in order of seq, after a seq.

@@ -252,6 +252,7 @@ pub fn place(
         archive.put_stream(&stream, now_ms)?;
     }
     archive.put_head(&batch.head, now_ms)?;
+    archive.heard(stream, now_ms)?;
     let known = new_from.saturating_sub(batch.first_seq) as usize;
     let mut new = batch.places.get(known..).unwrap_or_default().to_vec();
     for place in &mut new {

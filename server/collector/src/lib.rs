@@ -13,6 +13,7 @@ pub mod archive;
 pub mod auth;
 pub mod enrol;
 mod error;
+pub mod gaps;
 pub mod ingest;
 mod keys;
 pub mod local;

@@ -20,6 +20,7 @@ use crate::archive::{Archive, ArchiveError, Row, Scope};
 use crate::auth::{self, Caller, Who};
 use crate::enrol;
 use crate::error::Problem;
+use crate::gaps::{self, Gap};
 use crate::ingest;
 use crate::keys::{self, Keys};
 use crate::request::{Params, bearer, body, body_within, ended, unauthorised};
@@ -58,6 +59,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/v1/contents/{commitment}", put(contents))
         .route("/v1/streams", get(streams))
         .route("/v1/streams/{id}/cursor", get(cursor))
+        .route("/v1/gaps", get(gaps))
         .route("/v1/events", get(events))
         .route("/v1/heads", get(heads))
         .route("/v1/contributions", get(contributions))
@@ -234,12 +236,30 @@ async fn streams(State(shared): State<Shared>, headers: HeaderMap) -> Result<Jso
                 .collect();
             out.push(json!({
                 "stream": stream.id, "subject": stream.subject, "cursors": archive.cursors(&stream.id)?,
-                "gaps": archive.gaps(&stream.id)?, "forks": forks,
+                "gaps": gaps::of(archive, &stream.id, now_ms())?.iter().map(Gap::to_json).collect::<Vec<_>>(),
+                "forks": forks,
             }));
         }
         Ok(out)
     });
     Ok(Json(answer.await?.into()))
+}
+
+/// What is missing from every stream in reach, one a line, with its reason and period.
+async fn gaps(State(shared): State<Shared>, headers: HeaderMap) -> Result<Response, Problem> {
+    let (caller, scope) = authorise(&shared, &headers, Action::Facts).await?;
+    let about = Read { action: Action::Facts, question: json!({ "route": "gaps" }), purpose: None, ticket: None };
+    let found = read(&shared, caller, about, move |archive| {
+        let mut found = Vec::new();
+        for stream in archive.streams()? {
+            if matches!(&scope, Scope::Own(subject) if *subject != stream.subject) {
+                continue;
+            }
+            found.extend(gaps::of(archive, &stream.id, now_ms())?);
+        }
+        Ok(found)
+    });
+    Ok(ndjson(found.await?.iter().map(|gap| format!("{}\n", gap.to_json())).collect()))
 }
 
 /// The exact stored bytes, one event a line; with `chain=1` each wrapped with its address and hash,
@@ -332,7 +352,7 @@ async fn contributions(State(shared): State<Shared>, headers: HeaderMap, uri: Ur
     let keys = (action == Action::Content).then(|| Arc::clone(&shared.keys));
     let about = texts.about(json!({ "route": "contributions", "ids": ids }));
     let answer = read(&shared, caller, about, move |archive| {
-        answer::by_id(archive, &scope, &ids, keys.as_ref().map(|keys| &keys.sealing))
+        answer::by_id(archive, &scope, &ids, keys.as_ref().map(|keys| &keys.sealing), now_ms())
     });
     Ok(ndjson(answer.await?.into_ndjson()))
 }
@@ -361,7 +381,8 @@ async fn trace(State(shared): State<Shared>, headers: HeaderMap, uri: Uri) -> Re
     }));
     let answer = read(&shared, caller, about, move |archive| {
         let lines = asked.then_some(&lines);
-        answer::by_path(archive, &scope, repository.as_deref(), &path, lines, keys.as_ref().map(|keys| &keys.sealing))
+        let keys = keys.as_ref().map(|keys| &keys.sealing);
+        answer::by_path(archive, &scope, repository.as_deref(), &path, lines, keys, now_ms())
     });
     Ok(ndjson(answer.await?.into_ndjson()))
 }

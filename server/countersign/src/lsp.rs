@@ -9,6 +9,7 @@ mod actor;
 mod client;
 mod commits;
 mod diagnostics;
+mod disk;
 mod effects;
 mod event;
 mod facts;

@@ -7,6 +7,7 @@
 mod backoff;
 mod client;
 mod drain;
+mod idle;
 mod limits;
 mod nudge;
 mod progress;
@@ -36,8 +37,6 @@ use state::Told;
 pub(crate) use state::{state, waiting};
 pub(crate) use token::TokenFile;
 
-/// How often an idle replayer looks whether something new was recorded.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often somebody without the lease tries to take it.
 const LEASE_EVERY: Duration = Duration::from_secs(5);
 /// How often somebody whose token is not accepted looks whether there is another.
@@ -138,9 +137,7 @@ fn replay(state: &Path, client: &Client, once: bool, max_kib_per_second: Option<
                 if once {
                     return End::Empty;
                 }
-                while !client.stopped() && !drain.something_new() {
-                    client.wait(LOOK_EVERY);
-                }
+                idle::wait(client, &mut drain, idle::SIGN_EVERY);
             }
             Err(Trouble { stopped: true, .. }) => return End::Stopped,
             Err(trouble) => {

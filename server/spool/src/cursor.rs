@@ -160,7 +160,7 @@ impl Spool {
     pub fn backlog(&self, to: &str) -> Result<u64, SpoolError> {
         let mut backlog = 0;
         for epoch in self.epochs()? {
-            let (last, _) = epoch.last(&self.conn).map_err(|e| self.sql(e))?;
+            let last = epoch.last_place(&self.conn).map_err(|e| self.sql(e))?;
             let acked = acked_through(&self.conn, target(to), &epoch.epoch).map_err(|e| self.sql(e))?;
             backlog += last.saturating_sub(acked);
         }
@@ -276,7 +276,7 @@ impl Spool {
         let device = Arc::clone(&self.device);
         let tx = self.begin(true)?;
         let now = epoch::current_whole(&tx, &db)?;
-        let (last, _) = forked.last(&tx).map_err(sql)?;
+        let last = forked.last_place(&tx).map_err(sql)?;
         let acked = acked_through(&tx, target(to), epoch).map_err(sql)?;
         let through = seq.saturating_sub(1).max(acked).min(last);
         if now.epoch != epoch && through == last {

@@ -193,6 +193,7 @@ impl Walk<'_> {
         for epoch in &epochs {
             if let Some(file) = &epoch.set_aside {
                 self.report.set_aside.push((epoch.epoch.clone(), file.clone()));
+                self.let_go_beyond(conn, &epoch.epoch, 0)?;
                 continue;
             }
             self.epoch(conn, epoch)?;
@@ -270,9 +271,12 @@ impl Walk<'_> {
             passed.hashes.push(hash);
             self.report.events += 1;
         }
-        if seq < epoch.barrier_seq {
-            return self.stop(name, seq + 1, "the event is missing");
+        while seq < epoch.barrier_seq {
+            hash = self.hole(conn, name, seq + 1, hash)?;
+            passed.hashes.push(hash);
+            seq += 1;
         }
+        self.let_go_beyond(conn, name, seq)?;
         self.report.epochs += 1;
         self.report.last_seq = seq;
         self.report.signed_through = 0;
@@ -312,6 +316,23 @@ impl Walk<'_> {
             _ => return self.stop(epoch, seq, "the event is missing"),
         }
         Ok(after)
+    }
+
+    /// Counts what had been let go beyond the end of an epoch before it was ended: whatever else stood there has
+    /// another place now, so only the records can be held against it.
+    fn let_go_beyond(&mut self, conn: &Connection, epoch: &str, end: u64) -> Result<(), Stop> {
+        let mut statement =
+            conn.prepare("SELECT seq, sha256, trimmed FROM holes WHERE epoch = ? AND seq > ? AND trimmed IS NOT NULL")?;
+        let mut rows = statement.query((epoch, end))?;
+        while let Some(row) = rows.next()? {
+            let (seq, digest): (u64, [u8; 32]) = (row.get(0)?, row.get(1)?);
+            if !self.ended.contains_key(epoch) {
+                return self.stop(epoch, seq, "a hole stands beyond the last event");
+            }
+            self.gone(row.get(2)?, epoch, seq, trail::event_leaf(epoch, seq, &digest));
+            self.report.events_shed += 1;
+        }
+        Ok(())
     }
 
     fn gone(&mut self, record: String, epoch: &str, seq: u64, leaf: [u8; 32]) {

@@ -21,8 +21,12 @@ use crate::sys;
 pub const FILE: &str = "archive.db";
 
 /// Numbered, add-only. `user_version` counts how many have run.
-const MIGRATIONS: &[&str] =
-    &[include_str!("sqlite/0001.sql"), include_str!("sqlite/0002.sql"), include_str!("sqlite/0003.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("sqlite/0001.sql"),
+    include_str!("sqlite/0002.sql"),
+    include_str!("sqlite/0003.sql"),
+    include_str!("sqlite/0004.sql"),
+];
 
 /// The first version without the fault by which several writers could lose pages of a WAL.
 const SOUND_SINCE: i32 = 3_051_003;
@@ -396,6 +400,27 @@ impl Archive for Sqlite {
                 reason: "announced by a signed head, not delivered".to_owned(),
             })
         })
+    }
+
+    fn heard(&mut self, stream: &str, now_ms: i64) -> Outcome<()> {
+        self.write(
+            "note that it heard of a stream",
+            "insert into heard (stream, at) values (?1, ?2) on conflict do update set at = excluded.at",
+            params![stream, now_ms],
+        )
+    }
+
+    fn last_heard(&mut self, stream: &str) -> Outcome<Option<i64>> {
+        self.one("select at from heard where stream = ?1", [stream], |row| row.get(0))
+    }
+
+    fn told(&mut self, stream: &str, limit: usize) -> Outcome<Vec<Row>> {
+        let sql = format!(
+            "select {ROW} from items i where i.stream = ?1 and (i.hole is not null \
+             or i.type glob 'dev.countersign.trail.*' or i.type glob 'dev.countersign.capture.*') \
+             order by i.id desc limit ?2"
+        );
+        self.rows(&sql, params![stream, limit as i64])
     }
 
     fn rows_after(&mut self, scope: &Scope, after: i64, limit: usize) -> Outcome<Vec<Row>> {

@@ -208,7 +208,7 @@ impl Actor {
             Event::Configured(settings) => self.settings(&settings),
             Event::Opened(document) => self.opened(document),
             Event::Changed(change) => self.changed(change),
-            Event::Saved(uri) => self.session(session::Event::Saved { uri }),
+            Event::Saved(uri) => self.saved(uri),
             Event::Closed(uri) => self.closed(uri),
             Event::Lost(lost) => self.lost(lost),
             Event::Degraded(reason) => self.trouble(reason, None, None),
@@ -217,7 +217,9 @@ impl Actor {
             Event::Acts(acts) => self.acts(acts),
             Event::Offers(offers) => self.offers(offers),
             Event::Known(answer) => self.session(session::Event::Known(*answer)),
-            Event::LookedUp(uri, question) => self.session(session::Event::LookedUp { uri, question }),
+            Event::LookedUp(uri, question, is_over) => {
+                self.session(session::Event::LookedUp { uri, question, is_over });
+            }
             Event::Committed(uri, text) => self.session(session::Event::Committed { uri, text }),
             Event::Findings(findings) => self.findings(*findings),
             Event::Tick => self.tick(),
@@ -249,7 +251,7 @@ impl Actor {
         let (shell, mailbox) = (&self.shell, &self.mailbox);
         let is_new = self.house.is_none();
         let house = self.house.get_or_insert_with(|| {
-            let recorder = tokio::task::block_in_place(|| Recorder::start(shell));
+            let recorder = tokio::task::block_in_place(|| Recorder::start(shell, "lsp"));
             let session = Session::new(recorder.digest_key());
             let watch = SpoolWatch::start(shell.paths.state.clone(), mailbox.clone());
             House { recorder, session, watch, history: History::start(shell.clone(), mailbox.clone()) }

@@ -390,6 +390,11 @@ impl<'a> Drain<'a> {
         self.spool.as_ref().and_then(|spool| spool.backlog(self.client.to()).ok()).unwrap_or_default()
     }
 
+    /// Has the next step say where we stand, as after an outage.
+    pub(super) fn announce_again(&mut self) {
+        self.announced = false;
+    }
+
     /// Returns whether events were recorded since the last step.
     pub(super) fn something_new(&mut self) -> bool {
         match &self.watch {

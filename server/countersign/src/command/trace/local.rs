@@ -149,7 +149,11 @@ fn losses(reader: &Reader) -> Result<Vec<String>, Failure> {
         let header = stored.bytes.header().ok()?;
         let data: Value = serde_json::from_str(header.data).ok()?;
         let what = header.event_type.trim_start_matches("dev.countersign.").trim_end_matches(".v1");
-        Some(format!("{what} at {}: {}", header.time, data["reason"].as_str().unwrap_or("unknown")))
+        let period = match (data["from"].as_str(), data["to"].as_str()) {
+            (Some(from), Some(to)) => format!(" (from {from} to {to})"),
+            _ => String::new(),
+        };
+        Some(format!("{what} at {}: {}{period}", header.time, data["reason"].as_str().unwrap_or("unknown")))
     });
     Ok(told.collect())
 }
