@@ -109,7 +109,7 @@ fn pages() -> BTreeMap<String, Page> {
 }
 
 #[test]
-fn every_rule_has_a_page_that_says_what_its_file_says() {
+fn every_rule_has_its_page_and_the_pages_say_what_its_file_says() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let pages = pages();
     assert!(pages.len() >= 60, "{}", pages.len());
