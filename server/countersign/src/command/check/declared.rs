@@ -15,9 +15,12 @@ use super::read::read_text;
 const LEVELS_MAX: usize = 12;
 
 /// What is declared, by folder and manifest.
+type Known = HashMap<(PathBuf, &'static str), Option<Arc<Declared>>>;
+
+/// What was read so far.
 #[derive(Default)]
 pub(super) struct Manifests {
-    known: Mutex<HashMap<(PathBuf, &'static str), Option<Arc<Declared>>>>,
+    known: Mutex<Known>,
 }
 
 impl Manifests {
