@@ -2,6 +2,7 @@
 //! wrong author.
 
 mod odd;
+mod retention;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

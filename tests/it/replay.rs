@@ -3,7 +3,7 @@
 mod continuity;
 mod enrol;
 mod liars;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod oracle;
 #[cfg(target_os = "linux")]
 mod outage;

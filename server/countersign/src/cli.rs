@@ -41,6 +41,13 @@ enum Command {
     Trace(TraceArgs),
     /// Who wrote each line of a file: a person, an AI, both, or nobody knows
     Blame(BlameArgs),
+    /// Say what is risky in files, directories or a text
+    Check(CheckArgs),
+    /// Run one rule of a repository over texts, within bounds
+    #[command(hide = true)]
+    CheckRule,
+    /// Fit the chance of a fault to a project's own past, and say how good it is
+    Calibrate(CalibrateArgs),
     /// Bring a repository's attributions up to date with what git did
     #[command(hide = true)]
     Settle(SettleArgs),
@@ -357,6 +364,65 @@ pub(crate) struct TokenArgs {
     pub(crate) subject: String,
 }
 
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Files and directories; `.` without any. In directories, ignore files are respected
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Check one text from stdin
+    #[arg(long)]
+    pub(crate) stdin: bool,
+    /// What the text on stdin is called; says its language
+    #[arg(long, value_name = "NAME")]
+    pub(crate) path: Option<String>,
+    /// One JSON object a finding, folded ones too
+    #[arg(long, conflicts_with = "sarif")]
+    pub(crate) json: bool,
+    /// SARIF 2.1.0
+    #[arg(long)]
+    pub(crate) sarif: bool,
+    /// Show what is folded away
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// End with 1 where something of this severity or a higher one is shown
+    #[arg(long, value_name = "SEVERITY")]
+    pub(crate) fail_on: Option<FailOn>,
+}
+
+/// The least severity that fails a check.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum FailOn {
+    /// Worth stopping for
+    High,
+    /// Worth changing
+    Medium,
+    /// Worth knowing
+    Low,
+}
+
+impl FailOn {
+    /// Returns the severity.
+    pub(crate) fn severity(self) -> countersign_risk::Severity {
+        match self {
+            Self::High => countersign_risk::Severity::High,
+            Self::Medium => countersign_risk::Severity::Medium,
+            Self::Low => countersign_risk::Severity::Low,
+        }
+    }
+}
+
+/// Arguments of `calibrate`.
+#[derive(Debug, Args)]
+pub(crate) struct CalibrateArgs {
+    /// Tables of changes, one a project, or directories of them
+    #[arg(required = true, value_name = "CSV")]
+    pub(crate) tables: Vec<PathBuf>,
+    /// One JSON object a project, and one for the mean
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// Arguments of `pause`.
 #[derive(Debug, Args)]
 pub(crate) struct PauseArgs {
@@ -488,6 +554,12 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         git::hooks::run(args);
         return Ok(ExitCode::SUCCESS);
     }
+    if let Command::CheckRule = &cli.command {
+        return command::check::user::run();
+    }
+    if let Command::Calibrate(args) = &cli.command {
+        return command::calibrate::run(args);
+    }
     if let Command::Setup(args) = &cli.command {
         return command::setup::run(args);
     }
@@ -500,6 +572,7 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Verify(args) => command::verify::run(args, &shell),
         Command::Trace(args) => command::trace::run(args, &shell),
         Command::Blame(args) => command::blame::run(args, &shell),
+        Command::Check(args) => command::check::run(args, &shell),
         Command::Settle(args) => command::settle::run(args, &shell),
         Command::Enrol(args) => command::enrol::run(args, &shell),
         Command::Replay(args) => replay::run(args, &shell),
@@ -508,8 +581,12 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Pause(args) => command::pause::pause(args, &shell),
         Command::Resume(args) => command::pause::resume(args, &shell),
         Command::Config(args) => command::config::run(args, &shell),
-        Command::Demo(_) | Command::DemoServer(_) | Command::Hook(_) | Command::Git(_) | Command::Setup(_) => {
-            unreachable!("run before the configuration is read")
-        }
+        Command::Demo(_)
+        | Command::DemoServer(_)
+        | Command::Hook(_)
+        | Command::Git(_)
+        | Command::Setup(_)
+        | Command::CheckRule
+        | Command::Calibrate(_) => unreachable!("run before the configuration is read"),
     }
 }

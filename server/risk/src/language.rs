@@ -21,11 +21,23 @@ pub enum Language {
     Java,
     /// Rust.
     Rust,
+    /// Terraform and other HCL.
+    Terraform,
+    /// Workflows, manifests and other settings.
+    Yaml,
+    /// Policies and other settings.
+    Json,
+    /// Dockerfiles.
+    Dockerfile,
     /// Anything else: no code rules, secrets all the same.
     Other,
 }
 
 impl Language {
+    /// Every language rules can be written for.
+    pub const CODE: [Language; 7] =
+        [Self::Python, Self::TypeScript, Self::Tsx, Self::JavaScript, Self::Go, Self::Java, Self::Rust];
+
     /// Reads an editor's language identifier (`python`, `typescriptreact`, ...).
     pub fn from_id(id: &str) -> Self {
         match id {
@@ -36,6 +48,10 @@ impl Language {
             "go" => Self::Go,
             "java" => Self::Java,
             "rust" => Self::Rust,
+            "terraform" | "hcl" | "opentofu" => Self::Terraform,
+            "yaml" | "github-actions-workflow" | "dockercompose" => Self::Yaml,
+            "json" | "jsonc" => Self::Json,
+            "dockerfile" => Self::Dockerfile,
             _ => Self::Other,
         }
     }
@@ -43,6 +59,10 @@ impl Language {
     /// Reads the extension of a path or URI.
     pub fn from_path(path: &str) -> Self {
         let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
+        if ["Dockerfile", "Containerfile"].iter().any(|image| name == *image || name.starts_with(&format!("{image}.")))
+        {
+            return Self::Dockerfile;
+        }
         let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
         match extension {
             "py" | "pyi" | "pyw" => Self::Python,
@@ -52,6 +72,10 @@ impl Language {
             "go" => Self::Go,
             "java" => Self::Java,
             "rs" => Self::Rust,
+            "tf" | "hcl" | "tofu" => Self::Terraform,
+            "yml" | "yaml" => Self::Yaml,
+            "json" => Self::Json,
+            "dockerfile" | "Dockerfile" => Self::Dockerfile,
             _ => Self::Other,
         }
     }
@@ -65,7 +89,7 @@ impl Language {
             Self::Go => Some(Grammar::Go),
             Self::Java => Some(Grammar::Java),
             Self::Rust => Some(Grammar::Rust),
-            Self::Other => None,
+            Self::Terraform | Self::Yaml | Self::Json | Self::Dockerfile | Self::Other => None,
         }
     }
 }
@@ -83,6 +107,11 @@ mod tests {
             ("javascript", "b.cjs"),
             ("javascriptreact", "b.test.jsx"),
             ("rust", "/py/lib.rs"),
+            ("terraform", "infra/main.tf"),
+            ("yaml", ".github/workflows/ci.yml"),
+            ("json", "policy.json"),
+            ("dockerfile", "build/Dockerfile"),
+            ("dockerfile", "Dockerfile.dev"),
             ("go", "a/py.go"),
             ("java", "/ts/A.java"),
             ("makefile", "Makefile"),

@@ -190,7 +190,12 @@ impl Spool {
         }
         room.make(mail.snapshots.iter().chain(seen).map(PreparedSnapshot::room).sum()).map_err(sql)?;
         snapshot::insert(&tx, &mail.snapshots).and_then(|()| snapshot::insert(&tx, seen)).map_err(sql)?;
-        for record in room.records(&source)? {
+        let mut records = room.records(&source)?;
+        let new = mail.snapshots.len() + seen.len();
+        if new > 0 {
+            records.extend(snapshot::make_room(&tx, &db, &source, new, snapshot::BYTES_MAX)?);
+        }
+        for record in records {
             let placed = insert(&tx, &epoch, &[record], false).map_err(sql)?;
             appended.and(Appended { inserted: 0, ..placed });
         }

@@ -247,6 +247,7 @@ impl Reader {
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
         let mut losses = self.select("type LIKE 'dev.countersign.trail.%' ORDER BY rowid DESC LIMIT 100", [])?;
         losses.reverse();
+        losses.retain(|it| !is_spent(it));
         Ok(SpoolStatus {
             events,
             pending,
@@ -278,7 +279,8 @@ impl Reader {
         let mut shed = Shed::default();
         for stored in self.by_type("dev.countersign.trail.trimmed.v1", 0)? {
             let Ok(Payload::TrailTrimmed(it)) = stored.bytes.payload() else { continue };
-            if it.reason == "purge" {
+            // What somebody asked for, and what others hold.
+            if matches!(it.reason.as_str(), "purge" | "age") {
                 continue;
             }
             let lost = it.acknowledged.map_or(0, |had| it.count.saturating_sub(had));
@@ -349,4 +351,8 @@ impl ContentRow {
             }
         }
     }
+}
+/// Says whether an event tells of looks that nothing needed any more, which is no loss.
+fn is_spent(stored: &Stored) -> bool {
+    matches!(stored.bytes.payload(), Ok(Payload::TrailTrimmed(it)) if it.what == "snapshots" && it.reason == "age")
 }

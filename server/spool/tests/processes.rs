@@ -29,6 +29,8 @@ fn child() {
     let first: u64 = std::env::var(FIRST).unwrap().parse().unwrap();
     match job.as_str() {
         "hooks" => {
+            support::say("ready");
+            std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
             for n in first..first + 10 {
                 append_once(state, &[event(n)], Duration::from_millis(100)).unwrap();
             }
@@ -94,34 +96,37 @@ fn spawn(job: &str, state: &Path, first: u64) -> Child {
         .unwrap()
 }
 
+/// Processes that all wait for the same moment: none begins before the last one is there.
+fn at_once(job: &str, state: &Path, count: u64) -> Vec<Child> {
+    let mut children: Vec<Child> = (0..count).map(|i| spawn(job, state, i * 1000)).collect();
+    for child in &mut children {
+        let out = child.stdout.take().unwrap();
+        let mut lines = BufReader::new(out);
+        let mut line = String::new();
+        while !line.ends_with("ready\n") {
+            assert!(lines.read_line(&mut line).unwrap() > 0, "it is there");
+        }
+        // What the harness still says must find somebody who listens.
+        std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
+    }
+    for child in &mut children {
+        drop(child.stdin.take());
+    }
+    children
+}
+
 #[test]
-fn eight_short_lived_processes_on_a_new_machine_lose_and_double_nothing() {
+fn sixteen_processes_that_start_at_once_on_a_new_machine_share_one_spool_and_lose_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let children: Vec<Child> = (0..8).map(|i| spawn("hooks", dir.path(), i * 1000)).collect();
-    for child in children {
-        assert!(child.wait_with_output().unwrap().status.success());
+    for mut child in at_once("hooks", dir.path(), 16) {
+        assert!(child.wait().unwrap().success());
     }
     // What waits in the inbox, if the lock was late.
     let mut spool = Spool::open(dir.path()).unwrap();
     while Reader::open(dir.path()).unwrap().status(None).unwrap().inbox > 0 {
         spool.append(&[]).unwrap();
     }
-    assert_eq!(ask::<i64>(dir.path(), "SELECT count(DISTINCT id) FROM events"), 80);
-    let report = verify(dir.path()).unwrap();
-    assert_eq!((report.is_ok(), report.last_seq, report.epochs), (true, 80, 1), "{report:?}");
-}
-
-#[test]
-fn sixteen_processes_that_start_at_once_on_a_new_machine_share_one_spool() {
-    let dir = tempfile::tempdir().unwrap();
-    let children: Vec<Child> = (0..16).map(|i| spawn("hooks", dir.path(), i * 1000)).collect();
-    for child in children {
-        assert!(child.wait_with_output().unwrap().status.success());
-    }
-    let mut spool = Spool::open(dir.path()).unwrap();
-    while Reader::open(dir.path()).unwrap().status(None).unwrap().inbox > 0 {
-        spool.append(&[]).unwrap();
-    }
+    assert_eq!(ask::<i64>(dir.path(), "SELECT count(DISTINCT id) FROM events"), 160);
     let report = verify(dir.path()).unwrap();
     assert_eq!((report.is_ok(), report.last_seq, report.epochs), (true, 160, 1), "{report:?}");
 }

@@ -43,7 +43,10 @@ pub(crate) fn run(args: &JsonArgs, shell: &Shell) -> Result<ExitCode, Failure> {
             writeln!(out, "{name:24} {value:32} {}", setting.from)?;
         }
     }
-    for problem in config.problems.iter().chain(&policy.problems) {
+    for problem in &config.problems {
+        tracing::warn!("{problem}");
+    }
+    for problem in &policy.problems {
         tracing::warn!("{problem}");
     }
     Ok(ExitCode::SUCCESS)

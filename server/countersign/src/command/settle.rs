@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::cli::SettleArgs;
 use crate::error::Failure;
-use crate::git::settle::settle;
+use crate::git::settle::{settle, tidy};
 use crate::git::state::Layout;
 use crate::replay;
 use crate::shell::Shell;
@@ -20,5 +20,6 @@ pub(crate) fn run(args: &SettleArgs, shell: &Shell) -> Result<ExitCode, Failure>
     settle(shell, &layout)?;
     // What the hook that started us recorded goes with it.
     replay::nudge(shell);
+    tidy(shell, &layout)?;
     Ok(ExitCode::SUCCESS)
 }

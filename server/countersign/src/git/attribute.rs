@@ -254,6 +254,7 @@ impl<'a> Texts<'a> {
             until: it.git.as_ref().and_then(|git| git.until.as_deref()).map(moment),
             hunks: hunks.unwrap_or_default(),
             time_ms: it.time.map_or(0, |time| time.as_millis()),
+            is_noted: it.has_spans && it.kind != Kind::Saved,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Commits since the first thing that was seen, with what each changed; and reflogs.
 //!
 //! A commit never changes, so what git said of it once is kept in a file and git is asked for the others
-//! alone. Losing the file costs time and nothing else.
+//! alone. Losing the file costs time, and of what was let go the order of what was there before what.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -34,9 +34,10 @@ pub(crate) struct Graph {
     is_changed: bool,
 }
 
-/// A commit: its name, its parents, a digest of author and date, the committer's date, what it changed.
+/// A commit: its name, its parents, a digest of author and date, the committer's date, what it changed, and the
+/// number of what was seen first after it, where that may be gone.
 #[derive(Debug, Serialize, Deserialize)]
-struct Row(String, Vec<String>, String, i64, Vec<Delta>);
+struct Row(String, Vec<String>, String, i64, Vec<Delta>, Option<i64>);
 
 /// A changed path: against which parent, the path there after a rename, the path, the blobs.
 #[derive(Debug, Serialize, Deserialize)]
@@ -54,10 +55,19 @@ impl Graph {
         if !self.is_changed || !file.parent().is_some_and(Path::is_dir) {
             return;
         }
-        let bytes = serde_json::to_vec(self).expect("it is all strings and numbers");
-        if let Err(error) = super::settle::replace(file, &bytes) {
+        if let Err(error) = self.write(file) {
             tracing::warn!(%error, "what git said of commits can't be kept: it will be asked again");
         }
+    }
+
+    /// Notes when commits were born, as long as anybody can tell.
+    pub(crate) fn note_births(&mut self, file: &Path, born: impl Fn(&str) -> Option<i64>) -> std::io::Result<()> {
+        self.commits.iter_mut().for_each(|row| row.5 = born(&row.0));
+        self.write(file)
+    }
+
+    fn write(&self, file: &Path) -> std::io::Result<()> {
+        super::settle::replace(file, &serde_json::to_vec(self).expect("it is all strings and numbers"))
     }
 
     /// Asks for the commits that are new: those that no `older` commit reaches, of every reference, reflog and
@@ -101,7 +111,7 @@ impl Graph {
         let rows = fields.chunks_exact(6).filter(|row| !known.contains(row[0])).map(|row| {
             let parents = row[1].split_whitespace().map(str::to_owned).collect();
             let author = hex(&sha256(row[2..5].join("\0").as_bytes())[..16]);
-            Row(row[0].to_owned(), parents, author, row[5].parse().unwrap_or(0), Vec::new())
+            Row(row[0].to_owned(), parents, author, row[5].parse().unwrap_or(0), Vec::new(), None)
         });
         Some(rows.collect())
     }
@@ -111,7 +121,7 @@ impl Graph {
         let mut paths: HashMap<&str, Arc<str>> = HashMap::new();
         let mut path = |path| Arc::clone(paths.entry(path).or_insert_with(|| path.into()));
         let mut commits = Vec::with_capacity(self.commits.len());
-        for Row(id, parents, author, time, changes) in &self.commits {
+        for Row(id, parents, author, time, changes, born) in &self.commits {
             let changes = changes.iter().map(|Delta(parent, from, to, old, new)| Change {
                 parent: *parent,
                 from: path(from.as_deref().unwrap_or(to)),
@@ -122,7 +132,7 @@ impl Graph {
             let changes = changes.collect();
             let parents = parents.iter().map(|parent| parent.as_str().into()).collect();
             let (id, author) = (id.as_str().into(), author.as_str().into());
-            commits.push(Commit { id, parents, author, time: *time, changes });
+            commits.push(Commit { id, parents, author, time: *time, changes, born: *born });
         }
         commits
     }
@@ -225,6 +235,36 @@ fn entry(worktree: &Arc<str>, end: u64, line: &str) -> Option<Entry> {
         is_plain_commit: message.starts_with("commit:") || message.starts_with("commit (initial):"),
         is_made: !is_move && !message.contains("(start)") && !message.contains("(finish)"),
     })
+}
+
+/// Returns when the newest entry of any reflog was made, stashes included, in milliseconds. `None` where there
+/// is none; now where they can't be read as files.
+pub(crate) fn newest_entry(common_dir: &Path, now_ms: i64) -> Option<i64> {
+    if common_dir.join("reftable").exists() {
+        return Some(now_ms);
+    }
+    let mut dirs = vec![common_dir.join("logs")];
+    let linked = std::fs::read_dir(common_dir.join("worktrees")).into_iter().flatten().flatten();
+    dirs.extend(linked.map(|it| it.path().join("logs")));
+    let mut newest = None;
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                dirs.push(entry.path());
+            } else {
+                let text = std::fs::read(entry.path()).unwrap_or_default();
+                newest = newest.max(text.split(|&byte| byte == b'\n').filter_map(time_of).max());
+            }
+        }
+    }
+    newest
+}
+
+/// The time of an entry: `old new Name <mail> seconds zone`, and a message behind a tab.
+fn time_of(line: &[u8]) -> Option<i64> {
+    let head = line.split(|&byte| byte == b'\t').next()?;
+    let seconds = head.rsplit(|&byte| byte == b' ').nth(1)?;
+    std::str::from_utf8(seconds).ok()?.parse::<i64>().ok()?.checked_mul(1000)
 }
 
 /// Returns every stash there is or was, by its reflog, the oldest first.

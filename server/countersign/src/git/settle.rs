@@ -6,6 +6,8 @@
 //! writes follows from what is known, so running it again writes nothing; an answer never needs it to have
 //! run, it only makes answers quick and outlast the texts they came from.
 
+mod tidy;
+
 use std::collections::HashSet;
 use std::fs::{File, TryLockError};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -28,6 +30,8 @@ use super::state::Layout;
 use crate::recorder::{Complete, Record};
 use crate::shell::{Shell, now};
 
+pub(crate) use tidy::tidy;
+
 /// Commits of one run; the next run goes on.
 const COMMITS_MAX: usize = 2_000;
 /// An event is not larger than this; the files of a larger commit are told in several.
@@ -45,6 +49,14 @@ struct Memory {
     settled: u64,
     /// Commits that need nothing more.
     done: HashSet<String>,
+    /// When what nothing needs any more was looked for last, in milliseconds.
+    tidied: i64,
+}
+
+impl Memory {
+    fn read(file: &Path) -> Memory {
+        std::fs::read(file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    }
 }
 
 /// What a run did.
@@ -68,8 +80,7 @@ pub(crate) fn settle(shell: &Shell, layout: &Layout) -> Result<Settled, SpoolErr
     };
     let place = place(state, layout);
     let memory_file = place.with_extension("json");
-    let mut memory: Memory =
-        std::fs::read(&memory_file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    let mut memory = Memory::read(&memory_file);
     let looks = looks(&reader, layout)?;
     if memory.settled == looks {
         return Ok(Settled::default());
@@ -210,7 +221,9 @@ impl Run<'_> {
     fn files(&mut self, commit: &str, paths: &[std::sync::Arc<str>]) -> Vec<AttestedFile> {
         let mut files = Vec::new();
         let mut is_known = false;
-        for path in paths {
+        let root = self.root().map(Path::to_owned);
+        let policy = self.complete.policy(root.as_deref());
+        for path in paths.iter().filter(|path| !policy.is_excluded(path)) {
             let Some(known) = self.attributor.of_version(commit, path) else { continue };
             is_known |= known.attribution.origins.iter().any(|(_, origin)| *origin != Origin::Unknown);
             let history = self.attributor.history();
@@ -252,8 +265,13 @@ impl Run<'_> {
                 head: self.head.clone(),
             })
         });
-        let root = (self.layout.worktree != self.layout.git_dir).then_some(self.layout.worktree.as_path());
         let records = payloads.map(|payload| Record::light(now(), commit, payload)).collect::<Vec<_>>();
-        Ok(records.into_iter().filter_map(|record| self.complete.complete(record, root)).collect())
+        let root = self.root().map(Path::to_owned);
+        Ok(records.into_iter().filter_map(|record| self.complete.complete(record, root.as_deref())).collect())
+    }
+
+    /// The root of the work tree; a bare repository has none.
+    fn root(&self) -> Option<&Path> {
+        (self.layout.worktree != self.layout.git_dir).then_some(self.layout.worktree.as_path())
     }
 }

@@ -218,7 +218,7 @@ impl Thread {
     fn settle(&self, layout: Layout) {
         let shell = self.shell.clone();
         let settle = move || {
-            if let Err(error) = settle::settle(&shell, &layout) {
+            if let Err(error) = settle::settle(&shell, &layout).and_then(|_| settle::tidy(&shell, &layout)) {
                 tracing::warn!("the commits of {} are not settled: {error}", layout.worktree.display());
             }
         };

@@ -41,6 +41,8 @@ pub(super) struct Document {
 pub(super) struct Wanted {
     pub(super) text: Text,
     pub(super) open: Vec<Range<usize>>,
+    /// Lines of which only something went: who changed them last is asked.
+    pub(super) cut: Vec<Range<usize>>,
     pub(super) provisional: Origin,
     pub(super) is_change: bool,
 }
@@ -82,7 +84,7 @@ impl Document {
         let unknown = self.attribution.origins.iter().filter(|(_, origin)| **origin == Origin::Unknown);
         let open: Vec<Range<usize>> = unknown.map(|(range, _)| range).collect();
         let (text, provisional) = (self.text.clone(), Origin::Unknown);
-        (!open.is_empty()).then_some(Wanted { text, open, provisional, is_change: false })
+        (!open.is_empty()).then_some(Wanted { text, open, cut: Vec::new(), provisional, is_change: false })
     }
 
     pub(super) fn is_synchronised(&self) -> bool {
@@ -155,11 +157,18 @@ impl Document {
         let wants = stroke.is_rewrite || was_clean || stroke.steps.iter().any(|step| is_insertion(&step.come));
 
         let mut removed = Vec::new();
+        let mut cut = Vec::new();
         for (step, undone) in stroke.steps.iter_mut().zip(undone) {
             let Step { edit, come: _, gone, before, after } = std::mem::take(step);
             step.edit = edit;
             self.former.remember(&mut removed, edit, gone, &self.attribution);
+            let only_goes = was_clean && edit.inserted == 0;
+            let wrote = only_goes.then(|| self.writer_of_line_at(&before, edit.start));
             self.attribution.edit(&before, &after, edit, &stroke.origin);
+            cut.iter_mut().for_each(|at| *at = follow::place(*at, edit));
+            if wrote.is_some_and(|wrote| self.writer_of_line_at(&after, edit.start) != wrote) {
+                cut.push(edit.start);
+            }
             if let Some(undone) = undone {
                 former::restore_part(&mut self.attribution, &after, edit.start, &undone.was);
             }
@@ -171,9 +180,11 @@ impl Document {
             self.find_former(&mut stroke, &before, &was);
             self.former.leave(before, was);
         }
-        let wanted = (wants && !stroke.fresh.is_empty()).then(|| Wanted {
+        let cut: Vec<Range<usize>> = cut.into_iter().map(|at| line_at(&stroke.after, at)).collect();
+        let wanted = (wants && !(stroke.fresh.is_empty() && cut.is_empty())).then(|| Wanted {
             text: stroke.after.clone(),
             open: stroke.fresh.clone(),
+            cut,
             provisional: stroke.origin.clone(),
             is_change: true,
         });
@@ -182,6 +193,10 @@ impl Document {
             self.strokes.pop_front();
         }
         Ok(wanted)
+    }
+
+    fn writer_of_line_at(&self, text: &Text, byte: usize) -> Option<Origin> {
+        self.attribution.writers.at(line_at(text, byte).start).cloned()
     }
 
     /// Looks for what a large change brought in what stood here before: an undo, a formatter, a block
@@ -363,6 +378,12 @@ impl Document {
     }
 }
 
+/// The line at a place.
+fn line_at(text: &Text, byte: usize) -> Range<usize> {
+    let line = text.line_of(byte);
+    text.line_start(line).unwrap_or(byte)..text.line_start(line + 1).unwrap_or(text.len_bytes())
+}
+
 /// Carries from one text that stood here to the next.
 fn carried(text: &Text, attribution: &Attribution, to: &str, actor: &Origin) -> Attribution {
     let text = text.to_string();
@@ -373,6 +394,6 @@ fn carried(text: &Text, attribution: &Attribution, to: &str, actor: &Origin) -> 
 impl Wanted {
     pub(super) fn question(self, id: u64, now: Timestamp) -> Question {
         let stroke = self.is_change.then_some(now);
-        Question::new(id, now, self.text, self.open, self.provisional, stroke)
+        Question::new(id, now, self.text, (self.open, self.cut), self.provisional, stroke)
     }
 }

@@ -90,6 +90,12 @@ impl Stage {
 }
 
 impl Stage {
+    /// Who changed a line last.
+    fn writer(&self, number: usize) -> Origin {
+        let (text, attribution) = (self.session.text("a.rs"), self.session.attribution("a.rs"));
+        crate::lines::lines(text.unwrap(), attribution.unwrap(), number..number + 1)[0].1.last_writer.clone()
+    }
+
     /// Who wrote a line, in a word.
     fn line(&self, number: usize) -> &'static str {
         let (text, attribution) = (self.session.text("a.rs"), self.session.attribution("a.rs"));

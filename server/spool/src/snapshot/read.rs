@@ -42,10 +42,12 @@ pub struct Observed {
     pub hunks_json: Option<String>,
     /// When.
     pub time: Option<Timestamp>,
+    /// Whether it has spans: an editor's, or those that were noted.
+    pub has_spans: bool,
 }
 
 const OBSERVED: &str = "rowid, path, worktree, common_dir, repository_path, text, blob_key, kind, contribution, call,
-     session, git, hunks, time";
+     session, git, hunks, time, length(sealed) > 0";
 
 impl Reader {
     /// Returns the latest text that an editor saved under a path, with its spans.
@@ -112,7 +114,7 @@ impl Reader {
         text_of(&self.conn, self.device()?, text.0).map_err(|e| self.sql(e))
     }
 
-    /// Returns who an editor said wrote the parts of a snapshot.
+    /// Returns who wrote the parts of a snapshot: what an editor said, or what was noted.
     pub fn snapshot_spans(&self, seq: i64) -> Result<Option<String>, SpoolError> {
         let device = self.device()?;
         let row = self
@@ -153,6 +155,7 @@ fn observed(row: &Row<'_>) -> rusqlite::Result<Observed> {
         git: git.and_then(|git| serde_json::from_str(&git).ok()),
         hunks_json: row.get(12)?,
         time: row.get::<_, String>(13)?.parse().ok(),
+        has_spans: row.get(14)?,
     })
 }
 
@@ -181,7 +184,7 @@ fn saved(
                  WHERE {condition} AND coalesce(kind, 'saved') = 'saved' ORDER BY rowid DESC LIMIT 1"
             ),
             [value],
-            |row| Ok((observed(row)?, row.get::<_, bool>(14)?, boxed(row, 15)?)),
+            |row| Ok((observed(row)?, row.get::<_, bool>(15)?, boxed(row, 16)?)),
         )
         .optional()?;
     let Some((it, is_first_schema, sealed)) = found else { return Ok(None) };

@@ -132,6 +132,16 @@ fn a_small_change_that_stood_on_the_disk_first_was_not_typed() {
             human "d"
         "#]],
     );
+    // Nor did a person change a line of which something was gone when it was read anew.
+    let mut stage = Stage::new();
+    stage.play(r#"open "let a = f(b, c);\nlet d = 1;\n""#);
+    stage.play("known 1 ai c1 0..28");
+    stage.play(r#"change 0:11-0:14 """#);
+    assert_eq!([stage.line(0), stage.line(1)], ["mixed", "ai"]);
+    assert_eq!(stage.writer(0), Origin::TYPED);
+    stage.play(r#"change 1:8-1:9 "2""#);
+    stage.play("known 2 before unknown 0..25");
+    assert_eq!([stage.writer(0), stage.writer(1)], [Origin::Unknown, Origin::TYPED]);
     // What the editor wrote to the disk itself says nothing.
     check(
         r#"
