@@ -82,7 +82,7 @@ fn lease(shell: &Shell, client: &Client, once: bool) -> Result<Option<Lease>, Fa
             return Ok(Some(lease));
         }
         if once {
-            let waiting = Reader::open(&shell.paths.state)?.status(Some(client.to()))?.pending;
+            let waiting = Reader::open(&shell.paths.state)?.waiting(Some(client.to()))?;
             if waiting == 0 {
                 return Ok(None);
             }

@@ -18,8 +18,8 @@ pub(crate) fn run(args: &SettleArgs, shell: &Shell) -> Result<ExitCode, Failure>
     let layout = layout.or_else(|| Layout::of_bare(&absolute));
     let layout = layout.ok_or_else(|| Failure::usage(format!("{}: not in a git repository", dir.display())))?;
     settle(shell, &layout)?;
-    tidy(shell, &layout)?;
     // What the hook that started us recorded goes with it.
     replay::nudge(shell);
+    tidy(shell, &layout)?;
     Ok(ExitCode::SUCCESS)
 }
