@@ -1,6 +1,9 @@
 //! `blame` and `settle` on real repositories: whatever git and the file are like, a clear answer and never a
 //! wrong author.
 
+mod odd;
+mod retention;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

@@ -544,7 +544,7 @@ fn a_pause_is_told_recorded_and_ends() {
     let world = World::new();
     let mut client = Client::initialized(&world, utf16());
     let status = client.request("countersign/status", Value::Null);
-    assert_eq!(status, json!({ "state": "recording", "unsynchronised": [], "documents": 0 }));
+    assert_eq!(status, json!({ "state": "recording", "summary": "recording", "unsynchronised": [], "documents": 0 }));
     let paused = client.request("countersign/pause", json!({ "minutes": 5 }));
     assert_eq!(paused["state"], "paused");
     assert!(paused["until"].is_string());

@@ -6,6 +6,7 @@
 mod agents;
 mod blame;
 mod canary;
+mod check;
 mod demo;
 mod editors;
 mod hook;

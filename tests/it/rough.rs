@@ -137,7 +137,19 @@ fn a_tap_that_is_killed_keeps_what_it_had_written() {
     world.run(["verify"]);
     // The next one goes on where it was left.
     assert!(echo(world.countersign(["tap", "--", "cat"]), b"{}\n").success());
-    assert_eq!(of_type(&world.log(), "capture.started").len(), 2);
+    let log = world.log();
+    assert_eq!(of_type(&log, "capture.started").len(), 2);
+    // It did not say that it stopped: that is a gap, told once, with its name and from when to when.
+    assert!(echo(world.countersign(["tap", "--", "cat"]), b"{}\n").success());
+    let gaps = world.json(["status", "--json"]).remove(0)["gaps"].clone();
+    let gap = &gaps[0];
+    assert_eq!(gaps.as_array().map(Vec::len), Some(1), "{gaps}");
+    assert_eq!((&gap["reason"], &gap["by"]), (&"crash".into(), &"tap".into()));
+    let started = of_type(&log, "capture.started")[0]["time"].as_str().expect("a time");
+    let (from, to) = (gap["from"].as_str().expect("from"), gap["to"].as_str().expect("to"));
+    assert!(started <= from && from <= to, "{started} {gap}");
+    let told = String::from_utf8(world.run(["status"]).stdout).expect("text");
+    assert!(told.contains(&format!("trail.gap: crash (tap) from {from} to {to}")), "{told}");
 }
 
 #[test]

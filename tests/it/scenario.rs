@@ -25,11 +25,13 @@
 //! | `me types\|pastes\|replaces FILE [unsaved] [crlf] [unterminated]` | in the editor: key by key, in one piece, as a new whole text |
 //! | `me undoes FILE`, `me redoes FILE`, `me saves FILE`, `me opens FILE`, `me closes FILE`, `me quits` | |
 //! | `formatter rewrites FILE` | the editor applies what a formatter says |
-//! | `TOOL completes FILE`, `TOOL offers FILE` | an inline suggestion, taken or dismissed |
+//! | `TOOL completes FILE [tapped]`, `TOOL offers FILE [tapped]` | an inline suggestion, taken or dismissed; `tapped`: of a language server behind the tap, else told by an extension |
+//! | `me edits FILE elsewhere` | in another editor, which says so (`known_human`) |
 //! | `NAME edits FILE [blindly]`, `and FILE`, `NAME runs CMD`, `NAME removes FILE` | an agent, through its hooks; `blindly`: without the one before; `claude` by its own hooks, others by the open form |
 //! | `someone writes FILE`, `someone runs CMD` | nobody saw it |
 //! | `git ARGS [<<ANSWERS]`, `git! ARGS` | real git; `git!` is to fail |
 //! | `in DIR` | from here on in another work tree |
+//! | `as you`, `as me` | from here on another person, at a device and in an editor of their own |
 //! | `blame FILE [at REV]` | only asks |
 //!
 //! `COUNTERSIGN_STORY=words` plays only stories whose title has them.
@@ -37,6 +39,7 @@
 mod desk;
 mod editor;
 mod story;
+mod tapped;
 mod verdict;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -51,6 +54,8 @@ const STORIES: &[(&str, &str)] = &[
     ("typing and tools", include_str!("scenario/editing.story")),
     ("commits", include_str!("scenario/commits.story")),
     ("places and texts", include_str!("scenario/odd.story")),
+    ("people and tools", include_str!("scenario/people.story")),
+    ("corners of git", include_str!("scenario/corners.story")),
 ];
 
 #[test]

@@ -104,6 +104,23 @@ impl Desk {
         of_type(&events, "ref.moved").iter().map(|event| event["data"].clone()).collect()
     }
 
+    /// Lets our hook after a commit begin with this, and write down when it has ended: on a busy machine git
+    /// goes on before that. Returns what waits for so many ends.
+    fn ends_of_hooks(&self, begin: &str) -> impl Fn(usize) + use<> {
+        let (real, ended) = (env!("CARGO_BIN_EXE_countersign"), self.world.path().join("ended"));
+        let program = self.world.path().join("program");
+        let text = format!("#!/bin/sh\n({begin}\nexec '{real}' \"$@\")\necho >>'{}'\n", ended.display());
+        std::fs::write(&program, text).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let hook = self.at(".git/hooks/post-commit");
+        let text = std::fs::read_to_string(&hook).unwrap();
+        assert!(text.contains(real), "{text}");
+        std::fs::write(&hook, text.replace(real, program.to_str().unwrap())).unwrap();
+        move |count| {
+            wait_for("the hook's end", || (std::fs::read(&ended).is_ok_and(|it| it.len() >= count)).then_some(()))
+        }
+    }
+
     fn out(&self) -> String {
         std::fs::read_to_string(self.world.path().join("out")).unwrap_or_default()
     }
@@ -193,14 +210,18 @@ fn a_push_tells_what_is_about_to_leave() {
 fn a_repository_that_opted_out_and_a_pause_leave_no_word_of_commits() {
     let desk = Desk::new();
     desk.set_up();
+    let ended = desk.ends_of_hooks("");
     desk.write(".countersign/policy.toml", "[capture]\noff = true\n", 0o644);
     std::fs::remove_file(desk.world.policy_file()).unwrap();
     desk.commit();
+    ended(1);
     std::fs::remove_dir_all(desk.at(".countersign")).unwrap();
     desk.world.run(["pause"]);
     desk.commit();
+    ended(2);
     desk.world.run(["resume"]);
     desk.commit();
+    ended(3);
     assert_eq!(desk.moved(1)[0]["after"], desk.head());
 }
 
@@ -313,6 +334,43 @@ fn hooks_that_find_others_by_their_own_name_still_do() {
     assert_eq!(desk.tree(".husky"), before);
 }
 
+/// As pre-commit and lefthook do when they are installed after us: what they find they set aside, and the first
+/// of them goes on running it.
+#[test]
+fn a_manager_of_hooks_that_comes_after_us_makes_nothing_be_told_twice_and_gets_its_own_back() {
+    let mine = CURIOUS.replace("exit 3", "exit 0");
+    let scripts =
+        [Some(mine.clone()), Some(mine.replace("#!/bin/sh", "#!/usr/bin/env -S perl -e exec('sh',@ARGV)")), None];
+    for (ending, runs) in [(".legacy", true), (".old", false)] {
+        for mine in &scripts {
+            let desk = Desk::new();
+            if let Some(mine) = mine {
+                desk.write(".git/hooks/post-commit", mine, 0o755);
+            }
+            desk.set_up();
+            let (hook, kept) = (desk.at(".git/hooks/post-commit"), desk.at(&format!(".git/hooks/post-commit{ending}")));
+            std::fs::rename(&hook, &kept).unwrap();
+            let run = format!("[ ! -x \"$0{ending}\" ] || \"$0{ending}\" \"$@\"");
+            let manager = format!("#!/usr/bin/env bash\n{}\n", if runs { &run } else { ":" });
+            desk.write(".git/hooks/post-commit", &manager, 0o755);
+            let check = desk.setup(&["--check"]);
+            assert_eq!(check.status.code(), Some(1));
+            assert!(String::from_utf8_lossy(&check.stdout).contains("set aside by another"), "{check:?}");
+            desk.set_up();
+            desk.commit();
+            desk.moved(1);
+            let ours =
+                |path: &&Path| std::fs::read_to_string(path).is_ok_and(|text| text.contains("countersign begin"));
+            assert_eq!([hook.as_path(), &kept].iter().filter(|path| ours(path)).count(), 1, "{ending}");
+            assert_eq!(!desk.out().is_empty(), runs && mine.is_some(), "{ending}: what was there first still runs");
+            desk.undo();
+            let there = |path: &Path| std::fs::read_to_string(path).ok();
+            assert_eq!((there(&hook), there(&kept)), (Some(manager), mine.clone()), "{ending}");
+            assert_eq!(desk.tree(".git/countersign"), [], "{ending}");
+        }
+    }
+}
+
 #[test]
 fn a_linked_work_tree_shares_the_hooks_and_tells_of_its_own_branch() {
     let desk = Desk::new();
@@ -420,6 +478,26 @@ fn a_locked_spool_holds_up_no_commit_and_what_moved_is_told_later() {
     spool.execute_batch("ROLLBACK").unwrap();
     desk.commit();
     desk.moved(3);
+}
+
+#[test]
+fn a_full_disk_of_ours_holds_up_no_commit_and_what_was_missed_is_a_gap() {
+    let desk = Desk::new();
+    desk.set_up();
+    desk.commit();
+    desk.moved(1);
+    let hook = std::fs::read(desk.at(".git/hooks/post-commit")).unwrap();
+    let ended = desk.ends_of_hooks(r#"trap "" XFSZ; ulimit -f 1"#);
+    let output = desk.commit();
+    assert_eq!((output.stdout, output.stderr), (Vec::new(), Vec::new()));
+    ended(1);
+    std::fs::write(desk.at(".git/hooks/post-commit"), hook).unwrap();
+    desk.commit();
+    assert_eq!(desk.moved(2)[1]["after"], desk.head());
+    let events = json_lines(&desk.world.run(["log", "--json"]).stdout);
+    let gaps = of_type(&events, "trail.gap");
+    assert_eq!(gaps.len(), 1, "{gaps:?}");
+    assert_eq!((&gaps[0]["data"]["reason"], &gaps[0]["data"]["count"]), (&json!("no_room"), &json!(1)));
 }
 
 #[test]

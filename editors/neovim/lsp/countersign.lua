@@ -5,4 +5,9 @@
 return {
   cmd = { 'countersign', 'lsp' },
   root_markers = { '.git' },
+  handlers = {
+    ['countersign/attributionChanged'] = function(_, params)
+      require('countersign.authorship').changed(params.textDocument.uri)
+    end,
+  },
 }

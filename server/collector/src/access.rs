@@ -1,4 +1,4 @@
-//! The collector's own stream: who read what, written before the bytes leave.
+//! The collector's own stream: who read what, written before the bytes leave, and who was let in or out.
 
 use countersign_event::Timestamp;
 use serde_json::{Value, json};
@@ -30,21 +30,34 @@ pub(crate) fn record(
     read: &Read,
     now_ms: i64,
 ) -> Result<Record, ArchiveError> {
+    let data = json!({
+        "how": "observed",
+        "role": caller.role.as_str(),
+        "action": read.action.as_str(),
+        "question": read.question,
+        "purpose": read.purpose,
+        "ticket": read.ticket,
+    });
+    note(archive, keys, "read", &caller.subject, data, now_ms)
+}
+
+/// Writes down something else that concerns who may come near the archive.
+pub(crate) fn note(
+    archive: &mut dyn Archive,
+    keys: &Keys,
+    verb: &str,
+    subject: &str,
+    data: Value,
+    now_ms: i64,
+) -> Result<Record, ArchiveError> {
     let event = json!({
         "specversion": "1.0",
         "id": Uuid::now_v7(),
         "source": format!("urn:countersign:collector:{}", keys.stream),
-        "type": "dev.countersign.archive.read.v1",
+        "type": format!("dev.countersign.archive.{verb}.v1"),
         "time": Timestamp::from_millis(now_ms),
-        "subject": caller.subject,
-        "data": {
-            "how": "observed",
-            "role": caller.role.as_str(),
-            "action": read.action.as_str(),
-            "question": read.question,
-            "purpose": read.purpose,
-            "ticket": read.ticket,
-        },
+        "subject": subject,
+        "data": data,
     });
     archive.put_record(keys.genesis(), &event.to_string(), now_ms)
 }

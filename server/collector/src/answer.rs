@@ -7,10 +7,13 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use crate::archive::{Archive, ArchiveError, Row, Scope};
+use crate::gaps::{self, Gap};
 use crate::seal;
 
 /// At most this many contributions in one answer.
 pub const CONTRIBUTIONS_MAX: usize = 500;
+/// At most this many gaps of a stream are told with a contribution.
+const GAPS_MAX: usize = 100;
 /// At most this many events of one contribution are looked at.
 const EVENTS_MAX: usize = 2_000;
 
@@ -41,6 +44,7 @@ pub(crate) fn by_id(
     scope: &Scope,
     ids: &[String],
     texts: Option<&[u8; 32]>,
+    now_ms: i64,
 ) -> Result<Answer, ArchiveError> {
     let mut answer = Answer::default();
     let mut streams = BTreeSet::new();
@@ -58,17 +62,19 @@ pub(crate) fn by_id(
             None => answer.missing.push(format!("contribution {id} is not in the archive")),
             Some(mut told) => {
                 fill_texts(archive, &mut told, texts)?;
+                if texts.is_some() {
+                    fill_person(archive, rows, &mut told)?;
+                }
                 answer.contributions.push(told);
             }
         }
     }
     for stream in streams {
-        for gap in archive.gaps(&stream)? {
-            answer.missing.push(format!(
-                "stream {stream}, epoch {}: events {} to {} are {}",
-                gap.epoch, gap.from_seq, gap.to_seq, gap.reason
-            ));
+        let gaps = gaps::of(archive, &stream, now_ms)?;
+        if gaps.len() > GAPS_MAX {
+            answer.missing.push(format!("stream {stream}: {} older gaps, see /v1/gaps", gaps.len() - GAPS_MAX));
         }
+        answer.missing.extend(gaps[gaps.len().saturating_sub(GAPS_MAX)..].iter().map(Gap::to_words));
         for fork in archive.forks(&stream)? {
             answer.missing.push(format!("stream {stream}, epoch {}: two histories from seq {}", fork.epoch, fork.seq));
         }
@@ -88,11 +94,12 @@ pub(crate) fn by_path(
     path: &str,
     lines: Option<&Lines>,
     texts: Option<&[u8; 32]>,
+    now_ms: i64,
 ) -> Result<Answer, ArchiveError> {
     let mut ids = archive.contributions_at(scope, repository, path, CONTRIBUTIONS_MAX + 1)?;
     let cut = ids.len() > CONTRIBUTIONS_MAX;
     ids.truncate(CONTRIBUTIONS_MAX);
-    let mut answer = by_id(archive, scope, &ids, texts)?;
+    let mut answer = by_id(archive, scope, &ids, texts, now_ms)?;
     if let Some(lines) = lines {
         answer.contributions.retain(|told| contribution::touches(told, lines));
     }
@@ -101,6 +108,17 @@ pub(crate) fn by_path(
     }
     answer.missing.push("the text was not at hand: lines are those at the moment of each act".to_owned());
     Ok(answer)
+}
+
+/// Says whose pseudonym stands there, where a device said so when it enrolled. A name is text.
+fn fill_person(archive: &mut dyn Archive, rows: &[Row], told: &mut Value) -> Result<(), ArchiveError> {
+    let Some(person) = told["person"]["id"].as_str().map(str::to_owned) else { return Ok(()) };
+    for stream in rows.iter().map(|row| &row.stream).collect::<BTreeSet<_>>() {
+        if let Some(subject) = archive.subject_of(stream, &person)? {
+            told["person"]["subject"] = subject.into();
+        }
+    }
+    Ok(())
 }
 
 fn fill_texts(archive: &mut dyn Archive, told: &mut Value, texts: Option<&[u8; 32]>) -> Result<(), ArchiveError> {

@@ -7,6 +7,7 @@
 //! An adapter must never judge: whether a batch may enter is decided in [`ingest`](crate::ingest).
 
 pub mod sqlite;
+pub mod tokens;
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use countersign_event::EventBytes;
 use countersign_event::batch::{Cursor, GapNote, Hole};
 use countersign_event::chain::{Hash, Head};
 
-use crate::roles::Role;
+pub use tokens::Tokens;
 
 /// What can go wrong with an archive. Cheap to clone: one failed commit answers many callers.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -155,17 +156,6 @@ pub struct Fork {
     pub head: String,
 }
 
-/// A stored token.
-#[derive(Clone, Debug)]
-pub struct TokenRow {
-    /// SHA-256 of the token.
-    pub digest: [u8; 32],
-    /// What its holder may do.
-    pub role: Role,
-    /// Who holds it.
-    pub subject: String,
-}
-
 /// A sealed text as it lies in the archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealed {
@@ -213,7 +203,7 @@ pub struct Record {
 type Outcome<T> = Result<T, ArchiveError>;
 
 /// An append-only store. See the module for what holds for every method.
-pub trait Archive: Send {
+pub trait Archive: Tokens + Send {
     /// Opens a transaction.
     fn begin(&mut self) -> Outcome<()>;
     /// Makes it durable against power loss.
@@ -252,6 +242,14 @@ pub trait Archive: Send {
     /// Returns what signed heads announced and nobody delivered, by epoch.
     fn gaps(&mut self, stream: &str) -> Outcome<Vec<GapNote>>;
 
+    /// Notes that a stream was heard of.
+    fn heard(&mut self, stream: &str, now_ms: i64) -> Outcome<()>;
+    /// Returns when it was last heard of. `None` where it never was.
+    fn last_heard(&mut self, stream: &str) -> Outcome<Option<i64>>;
+    /// Returns the newest holes of a stream and events by which it tells of itself (`trail.*`, `capture.*`), the
+    /// newest first.
+    fn told(&mut self, stream: &str, limit: usize) -> Outcome<Vec<Row>>;
+
     /// Returns rows in order of arrival, after a row's id.
     fn rows_after(&mut self, scope: &Scope, after: i64, limit: usize) -> Outcome<Vec<Row>>;
     /// Returns the rows of an epoch in order of seq, after a seq.
@@ -284,11 +282,6 @@ pub trait Archive: Send {
     fn put_content(&mut self, kept: &str, sealed: &Sealed, now_ms: i64) -> Outcome<()>;
     /// Returns commitments of kept texts, after one, in order.
     fn contents_after(&mut self, kept: &str, limit: usize) -> Outcome<Vec<String>>;
-
-    /// Returns the token with this hash.
-    fn token(&mut self, digest: &[u8; 32]) -> Outcome<Option<TokenRow>>;
-    /// Keeps the hash of a token.
-    fn put_token(&mut self, digest: &[u8; 32], role: Role, subject: &str, now_ms: i64) -> Outcome<()>;
 
     /// Appends to the collector's own stream.
     fn put_record(&mut self, genesis: Hash, bytes: &str, now_ms: i64) -> Outcome<Record>;

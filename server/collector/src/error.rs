@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::archive::ArchiveError;
+use crate::enrol::Denied;
 use crate::ingest::Refusal;
 
 /// Seconds after which a busy collector may be asked again.
@@ -55,6 +56,22 @@ impl From<ArchiveError> for Problem {
             _ => "nothing was stored or read; try again",
         };
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string(), hint)
+    }
+}
+
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Problem {
+        let again = "whoever runs the collector makes another: `countersign collect code`";
+        let (error, hint) = match denied {
+            Denied::Unknown => ("no such code", "check that it is whole, and that this is the collector it is for"),
+            Denied::Expired => ("this code has expired", again),
+            Denied::Used => ("this code was used for another device", again),
+            Denied::OtherKey => ("this device is known with another key", "its device.key was replaced: start anew"),
+            Denied::OtherSubject => {
+                ("this device is enrolled for somebody else", "a code for the same subject renews it")
+            }
+        };
+        Problem::new(StatusCode::FORBIDDEN, error, hint)
     }
 }
 

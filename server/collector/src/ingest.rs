@@ -93,6 +93,11 @@ pub struct Checked {
 }
 
 impl Checked {
+    /// Returns whose trail it is of.
+    pub fn stream(&self) -> &str {
+        &self.stream
+    }
+
     fn hash_before(&self, seq: u64) -> Option<Hash> {
         match seq.checked_sub(self.first_seq)? {
             0 => Some(self.previous),
@@ -247,6 +252,7 @@ pub fn place(
         archive.put_stream(&stream, now_ms)?;
     }
     archive.put_head(&batch.head, now_ms)?;
+    archive.heard(stream, now_ms)?;
     let known = new_from.saturating_sub(batch.first_seq) as usize;
     let mut new = batch.places.get(known..).unwrap_or_default().to_vec();
     for place in &mut new {
@@ -258,7 +264,14 @@ pub fn place(
     let (acked_through, head_hash) =
         batch.places.last().map_or((cursor.acked_through, cursor.head_hash), |last| (last.seq, last.hash));
     let gaps = archive.gaps(stream)?.into_iter().filter(|gap| gap.epoch != epoch).collect();
-    Ok(Ok(BatchAnswer { acked_through, head_hash, verdicts: batch.verdicts.clone(), gaps, retry_after: None }))
+    Ok(Ok(BatchAnswer {
+        acked_through,
+        head_hash,
+        verdicts: batch.verdicts.clone(),
+        gaps,
+        retry_after: None,
+        rotate: false,
+    }))
 }
 
 /// Returns whether the epoch was ended by a hole of unknown digest.

@@ -13,7 +13,7 @@ use crate::archive::sqlite::{self, Sqlite};
 use crate::archive::{Archive, ArchiveError, Scope};
 use crate::auth::Caller;
 use crate::keys::Keys;
-use crate::roles::{Action, Role};
+use crate::roles::Action;
 use crate::router::line;
 use crate::verify::{self, Report};
 
@@ -76,7 +76,7 @@ impl Local {
 
     fn record(&mut self, what: &str) -> Result<(), ArchiveError> {
         // Files open to whoever may read them; the role says how far that reaches.
-        let caller = Caller { subject: self.who.clone(), role: Role::Responder };
+        let caller = Caller::local(&self.who);
         let question = json!({ "route": "files", "what": what });
         let read = Read { action: Action::Facts, question, purpose: None, ticket: None };
         self.archive.begin()?;

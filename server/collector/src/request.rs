@@ -28,16 +28,29 @@ pub(crate) fn unauthorised() -> Problem {
     )
 }
 
+pub(crate) fn ended() -> Problem {
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "this token was revoked or replaced",
+        "`countersign enrol` gets a device a new one",
+    )
+}
+
 /// Reads a body of at most [`UNPACKED_BYTES_MAX`] bytes.
 pub(crate) async fn body(body: Body) -> Result<Bytes, Problem> {
-    let read = tokio::time::timeout(BODY_WAIT, to_bytes(body, UNPACKED_BYTES_MAX)).await;
+    body_within(body, UNPACKED_BYTES_MAX).await
+}
+
+/// Reads a body of at most so many bytes; from somebody we do not know yet, few.
+pub(crate) async fn body_within(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    let read = tokio::time::timeout(BODY_WAIT, to_bytes(body, bytes_max)).await;
     let read = read.map_err(|_| {
         Problem::new(StatusCode::REQUEST_TIMEOUT, "body did not come in time", "send it in one go; nothing was stored")
     })?;
     read.map_err(|_| {
         Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
-            format!("body is larger than {UNPACKED_BYTES_MAX} bytes or broke off"),
+            format!("body is larger than {bytes_max} bytes or broke off"),
             "split it; nothing was stored",
         )
     })

@@ -10,17 +10,20 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use countersign_event::batch::{BatchAnswer, ContentUpload, Cursor};
+use countersign_event::enrol::{Enrolled, Enrolment};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::access::{self, Read};
 use crate::answer::{self, CONTRIBUTIONS_MAX};
 use crate::archive::{Archive, ArchiveError, Row, Scope};
-use crate::auth::{self, Caller};
+use crate::auth::{self, Caller, Who};
+use crate::enrol;
 use crate::error::Problem;
+use crate::gaps::{self, Gap};
 use crate::ingest;
-use crate::keys::Keys;
-use crate::request::{Params, bearer, body, unauthorised};
+use crate::keys::{self, Keys};
+use crate::request::{Params, bearer, body, body_within, ended, unauthorised};
 use crate::roles::{Action, Reach, reach};
 use crate::seal;
 use crate::store::Store;
@@ -29,6 +32,8 @@ use crate::store::Store;
 const AT_ONCE_MAX: usize = 128;
 /// At most this many rows in one answer of events.
 const ROWS_MAX: u64 = 5_000;
+/// An enrolment is no larger.
+const ENROLMENT_BYTES_MAX: usize = 64 << 10;
 /// In the answer of events: where to go on, where there is more.
 const NEXT_HEADER: &str = "countersign-next";
 
@@ -48,10 +53,13 @@ impl Shared {
 pub(crate) fn router(shared: Shared) -> Router {
     Router::new()
         .route("/v1/health", get(health))
+        .route("/v1/enrol", post(enrol))
+        .route("/v1/token", post(token))
         .route("/v1/batches", post(batches))
         .route("/v1/contents/{commitment}", put(contents))
         .route("/v1/streams", get(streams))
         .route("/v1/streams/{id}/cursor", get(cursor))
+        .route("/v1/gaps", get(gaps))
         .route("/v1/events", get(events))
         .route("/v1/heads", get(heads))
         .route("/v1/contributions", get(contributions))
@@ -77,7 +85,11 @@ fn now_ms() -> i64 {
 /// Finds out who asks and how far they may go.
 async fn authorise(shared: &Shared, headers: &HeaderMap, action: Action) -> Result<(Caller, Scope), Problem> {
     let token = bearer(headers)?;
-    let caller = shared.store.run(move |archive| auth::who(archive, &token)).await?.ok_or_else(unauthorised)?;
+    let caller = match shared.store.run(move |archive| auth::who(archive, &token, now_ms())).await? {
+        Who::Caller(caller) => caller,
+        Who::Ended => return Err(ended()),
+        Who::Nobody => return Err(unauthorised()),
+    };
     match reach(caller.role, action) {
         Some(Reach::All) => Ok((caller, Scope::All)),
         Some(Reach::Own) => {
@@ -116,6 +128,47 @@ async fn health(State(shared): State<Shared>) -> Result<Json<Value>, Problem> {
     Ok(Json(json!({ "ok": true, "version": env!("CARGO_PKG_VERSION") })))
 }
 
+/// The one route that asks for no token: the code stands for it.
+async fn enrol(State(shared): State<Shared>, raw: Body) -> Result<Json<Enrolled>, Problem> {
+    let raw = body_within(raw, ENROLMENT_BYTES_MAX).await?;
+    let enrolment: Enrolment =
+        serde_json::from_slice(&raw).map_err(|error| Problem::bad_request(format!("not an enrolment: {error}")))?;
+    let checked = enrol::check(enrolment).map_err(Problem::bad_request)?;
+    let (keys, secret) = (Arc::clone(&shared.keys), secret()?);
+    let outcome = shared.store.run(move |archive| {
+        let outcome = enrol::exchange(archive, &checked, secret, now_ms())?;
+        if let Ok(enrolled) = &outcome {
+            let data = json!({ "how": "observed", "stream": checked.stream() });
+            access::note(archive, &keys, "enrolled", &enrolled.subject, data, now_ms())?;
+        }
+        Ok(outcome)
+    });
+    Ok(Json(outcome.await??))
+}
+
+/// A device's next token.
+async fn token(State(shared): State<Shared>, headers: HeaderMap) -> Result<Json<Enrolled>, Problem> {
+    let (caller, _) = authorise(&shared, &headers, Action::Append).await?;
+    let secret = secret()?;
+    Ok(Json(shared.store.run(move |archive| enrol::rotate(archive, &caller, secret, now_ms())).await?))
+}
+
+fn secret() -> Result<[u8; 32], Problem> {
+    keys::random().map_err(|_| Problem::busy())
+}
+
+/// A device that enrolled sends its own stream and no other.
+fn own(caller: &Caller, stream: &str) -> Result<(), Problem> {
+    match &caller.stream {
+        Some(own) if own != stream => Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "this token belongs to another device",
+            "a copied home needs a device key and a code of its own",
+        )),
+        _ => Ok(()),
+    }
+}
+
 async fn batches(State(shared): State<Shared>, headers: HeaderMap, raw: Body) -> Result<Json<BatchAnswer>, Problem> {
     let (caller, _) = authorise(&shared, &headers, Action::Append).await?;
     let packed = match headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
@@ -130,7 +183,10 @@ async fn batches(State(shared): State<Shared>, headers: HeaderMap, raw: Body) ->
     let checked = tokio::task::spawn_blocking(move || ingest::check(ingest::decode(&raw, packed)?))
         .await
         .map_err(|_| Problem::bad_request("batch cannot be read"))??;
-    Ok(Json(shared.store.run(move |archive| ingest::place(archive, &checked, &caller.subject, now_ms())).await??))
+    own(&caller, checked.stream())?;
+    let rotate = caller.is_old;
+    let answer = shared.store.run(move |archive| ingest::place(archive, &checked, &caller.subject, now_ms())).await??;
+    Ok(Json(BatchAnswer { rotate, ..answer }))
 }
 
 async fn contents(
@@ -162,7 +218,8 @@ async fn cursor(
     Path(stream): Path<String>,
     headers: HeaderMap,
 ) -> Result<Json<Vec<Cursor>>, Problem> {
-    authorise(&shared, &headers, Action::Append).await?;
+    let (caller, _) = authorise(&shared, &headers, Action::Append).await?;
+    own(&caller, &stream)?;
     Ok(Json(shared.store.run(move |archive| archive.cursors(&stream)).await?))
 }
 
@@ -179,12 +236,30 @@ async fn streams(State(shared): State<Shared>, headers: HeaderMap) -> Result<Jso
                 .collect();
             out.push(json!({
                 "stream": stream.id, "subject": stream.subject, "cursors": archive.cursors(&stream.id)?,
-                "gaps": archive.gaps(&stream.id)?, "forks": forks,
+                "gaps": gaps::of(archive, &stream.id, now_ms())?.iter().map(Gap::to_json).collect::<Vec<_>>(),
+                "forks": forks,
             }));
         }
         Ok(out)
     });
     Ok(Json(answer.await?.into()))
+}
+
+/// What is missing from every stream in reach, one a line, with its reason and period.
+async fn gaps(State(shared): State<Shared>, headers: HeaderMap) -> Result<Response, Problem> {
+    let (caller, scope) = authorise(&shared, &headers, Action::Facts).await?;
+    let about = Read { action: Action::Facts, question: json!({ "route": "gaps" }), purpose: None, ticket: None };
+    let found = read(&shared, caller, about, move |archive| {
+        let mut found = Vec::new();
+        for stream in archive.streams()? {
+            if matches!(&scope, Scope::Own(subject) if *subject != stream.subject) {
+                continue;
+            }
+            found.extend(gaps::of(archive, &stream.id, now_ms())?);
+        }
+        Ok(found)
+    });
+    Ok(ndjson(found.await?.iter().map(|gap| format!("{}\n", gap.to_json())).collect()))
 }
 
 /// The exact stored bytes, one event a line; with `chain=1` each wrapped with its address and hash,
@@ -277,7 +352,7 @@ async fn contributions(State(shared): State<Shared>, headers: HeaderMap, uri: Ur
     let keys = (action == Action::Content).then(|| Arc::clone(&shared.keys));
     let about = texts.about(json!({ "route": "contributions", "ids": ids }));
     let answer = read(&shared, caller, about, move |archive| {
-        answer::by_id(archive, &scope, &ids, keys.as_ref().map(|keys| &keys.sealing))
+        answer::by_id(archive, &scope, &ids, keys.as_ref().map(|keys| &keys.sealing), now_ms())
     });
     Ok(ndjson(answer.await?.into_ndjson()))
 }
@@ -306,7 +381,8 @@ async fn trace(State(shared): State<Shared>, headers: HeaderMap, uri: Uri) -> Re
     }));
     let answer = read(&shared, caller, about, move |archive| {
         let lines = asked.then_some(&lines);
-        answer::by_path(archive, &scope, repository.as_deref(), &path, lines, keys.as_ref().map(|keys| &keys.sealing))
+        let keys = keys.as_ref().map(|keys| &keys.sealing);
+        answer::by_path(archive, &scope, repository.as_deref(), &path, lines, keys, now_ms())
     });
     Ok(ndjson(answer.await?.into_ndjson()))
 }

@@ -9,10 +9,13 @@ use std::time::Duration;
 
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
+use serde_json::json;
 
-use crate::archive::ArchiveError;
+use crate::access;
 use crate::archive::sqlite::Sqlite;
+use crate::archive::{Archive, ArchiveError};
 use crate::auth;
+use crate::enrol;
 use crate::keys::{Keys, random};
 use crate::roles::Role;
 use crate::router::{Shared, router};
@@ -116,12 +119,45 @@ async fn tls((cert, key): &(PathBuf, PathBuf)) -> Result<RustlsConfig, ServeErro
 ///
 /// Works while a collector serves the same archive.
 pub fn token(data: &Path, role: Role, subject: &str) -> Result<String, ArchiveError> {
-    use crate::archive::Archive;
+    let secret = secret()?;
+    in_archive(data, |archive, now_ms| auth::issue(archive, role, subject, secret, now_ms))
+}
+
+/// Makes a one-time code by which a device of `subject` enrols, and returns it; it cannot be read again.
+///
+/// Works while a collector serves the same archive.
+pub fn code(data: &Path, subject: &str, good_for: Duration) -> Result<String, ArchiveError> {
+    let secret = secret()?;
+    in_archive(data, |archive, now_ms| {
+        let expires_ms = now_ms.saturating_add(i64::try_from(good_for.as_millis()).unwrap_or(i64::MAX));
+        enrol::issue(archive, subject, secret, now_ms, expires_ms)
+    })
+}
+
+/// Ends every token of `subject` and returns how many that were; whoever holds one is refused from now on.
+///
+/// Works while a collector serves the same archive.
+pub fn revoke(data: &Path, subject: &str) -> Result<usize, ArchiveError> {
+    let keys = Keys::load_or_create(data)?;
+    in_archive(data, |archive, now_ms| {
+        let tokens = archive.end_tokens(subject, None, now_ms)?;
+        access::note(archive, &keys, "revoked", subject, json!({ "how": "observed", "tokens": tokens }), now_ms)?;
+        Ok(tokens)
+    })
+}
+
+fn secret<const N: usize>() -> Result<[u8; N], ArchiveError> {
+    random().map_err(|error| ArchiveError::Engineering { what: "draw randomness", source: Arc::new(error) })
+}
+
+/// Does something in a transaction of its own.
+fn in_archive<T>(
+    data: &Path,
+    act: impl FnOnce(&mut dyn Archive, i64) -> Result<T, ArchiveError>,
+) -> Result<T, ArchiveError> {
     let mut archive = Sqlite::open(data)?;
-    let secret =
-        random().map_err(|error| ArchiveError::Engineering { what: "draw randomness", source: Arc::new(error) })?;
     archive.begin()?;
-    let token = auth::issue(&mut archive, role, subject, secret, jiff::Timestamp::now().as_millisecond())?;
+    let done = act(&mut archive, jiff::Timestamp::now().as_millisecond())?;
     archive.commit()?;
-    Ok(token)
+    Ok(done)
 }

@@ -7,6 +7,7 @@
 #![allow(missing_docs, reason = "a benchmark has no interface")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that can't run has no result")]
 
+use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -45,7 +46,10 @@ impl Desk {
         let desk = Desk::new();
         let status = desk.countersign().args(["setup", "git", "--yes"]).stdout(Stdio::null()).status().unwrap();
         assert!(status.success());
-        desk.commit(); // keys and spool are made
+        desk.commit();
+        while desk.events() == 0 {
+            std::thread::yield_now(); // keys and spool are made
+        }
         desk
     }
 
@@ -70,6 +74,13 @@ impl Desk {
         assert!(self.countersign().args(["git", "post-commit"]).status().unwrap().success());
     }
 
+    fn events(&self) -> i64 {
+        let path = self.home.path().join("state/spool.db");
+        let spool = rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY);
+        let count = spool.and_then(|spool| spool.query_row("SELECT count(*) FROM events", [], |row| row.get(0)));
+        count.unwrap_or(0) // it is being made
+    }
+
     fn locked(&self) -> rusqlite::Connection {
         let spool = rusqlite::Connection::open(self.home.path().join("state/spool.db")).unwrap();
         spool.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
@@ -78,13 +89,24 @@ impl Desk {
     }
 }
 
-/// An editor's server that was stopped where it stood.
+/// An editor's server that was stopped where it stood, with its spool open and something recorded there.
 struct Stopped(Child);
 
 impl Stopped {
     fn start(desk: &Desk) -> Stopped {
         let child = desk.countersign().arg("lsp").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        let stopped = Stopped(child);
+        let mut stopped = Stopped(child);
+        let before = desk.events();
+        let stdin = stopped.0.stdin.as_mut().unwrap();
+        for body in [
+            r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"capabilities":{}}}"#,
+            r#"{"jsonrpc":"2.0","method":"initialized","params":{}}"#,
+        ] {
+            write!(stdin, "Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        }
+        while desk.events() == before {
+            std::thread::yield_now();
+        }
         stopped.signal("STOP");
         stopped
     }
@@ -152,5 +174,12 @@ fn hook_alone(bencher: Bencher<'_, '_>) {
 fn hook_alone_with_a_locked_spool(bencher: Bencher<'_, '_>) {
     let desk = Desk::with_hooks();
     let _locked = desk.locked();
+    bencher.bench_local(|| desk.hook());
+}
+
+#[divan::bench]
+fn hook_alone_with_a_stopped_server(bencher: Bencher<'_, '_>) {
+    let desk = Desk::with_hooks();
+    let _stopped = Stopped::start(&desk);
     bencher.bench_local(|| desk.hook());
 }

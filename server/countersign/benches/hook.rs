@@ -125,7 +125,13 @@ fn prompt(bencher: divan::Bencher<'_, '_>) {
 #[divan::bench]
 fn before_an_edit(bencher: divan::Bencher<'_, '_>) {
     let desk = Desk::new(0);
-    bencher.bench_local(|| desk.call("PreToolUse", "Write", 0));
+    let mut id = 0;
+    bencher
+        .with_inputs(|| {
+            id += 1;
+            id
+        })
+        .bench_local_values(|id| desk.call("PreToolUse", "Write", id));
 }
 
 #[divan::bench]
@@ -145,7 +151,13 @@ fn after_an_edit(bencher: divan::Bencher<'_, '_>) {
 #[divan::bench(args = [100, 5_000])]
 fn before_a_shell_command(bencher: divan::Bencher<'_, '_>, files: usize) {
     let desk = Desk::new(files);
-    bencher.bench_local(|| desk.call("PreToolUse", "Bash", 0));
+    let mut id = 0;
+    bencher
+        .with_inputs(|| {
+            id += 1; // a call that is open already is not looked at again
+            id
+        })
+        .bench_local_values(|id| desk.call("PreToolUse", "Bash", id));
 }
 
 #[divan::bench(args = [100, 5_000])]

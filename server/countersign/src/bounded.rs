@@ -105,7 +105,7 @@ mod imp {
 mod imp {
     use std::time::Duration;
 
-    pub(super) trait Waitable {}
+    pub(crate) trait Waitable {}
     impl<T> Waitable for T {}
 
     /// There is no wait with a limit here: reading itself waits.

@@ -41,9 +41,18 @@ enum Command {
     Trace(TraceArgs),
     /// Who wrote each line of a file: a person, an AI, both, or nobody knows
     Blame(BlameArgs),
+    /// Say what is risky in files, directories or a text
+    Check(CheckArgs),
+    /// Run one rule of a repository over texts, within bounds
+    #[command(hide = true)]
+    CheckRule,
+    /// Fit the chance of a fault to a project's own past, and say how good it is
+    Calibrate(CalibrateArgs),
     /// Bring a repository's attributions up to date with what git did
     #[command(hide = true)]
     Settle(SettleArgs),
+    /// Make this device known to a collector with a one-time code, or replace its token
+    Enrol(EnrolArgs),
     /// Send what waits in the spool to the collector
     Replay(ReplayArgs),
     /// Receive trails, keep them, answer questions
@@ -168,6 +177,9 @@ pub(crate) struct LogArgs {
     /// What a collector would get next, before anything is sent; with --json the exact bodies
     #[arg(long, conflicts_with_all = ["event_type", "since", "stream", "chain", "content", "archive"])]
     pub(crate) would_send: bool,
+    /// Only events that the collector refused for good, with its reason
+    #[arg(long, conflicts_with_all = ["event_type", "since", "stream", "chain", "content", "archive", "would_send"])]
+    pub(crate) quarantined: bool,
     /// Read a collector's archive instead: its data directory, or its URL
     #[arg(long, value_name = "DIR|URL")]
     pub(crate) archive: Option<String>,
@@ -247,6 +259,23 @@ pub(crate) struct SettleArgs {
     pub(crate) directory: Option<PathBuf>,
 }
 
+/// Arguments of `enrol`.
+#[derive(Debug, Args)]
+pub(crate) struct EnrolArgs {
+    /// The collector
+    #[arg(required_unless_present = "rotate", value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// The one-time code; `-` reads it from stdin, so that it stands in no shell's history
+    #[arg(required_unless_present = "rotate", value_name = "CODE")]
+    pub(crate) code: Option<String>,
+    /// More certificate authorities for the collector, PEM; kept in config.toml
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Replace the token of a device that is enrolled; the present one ends when the new one is used
+    #[arg(long, conflicts_with_all = ["url", "code", "ca_file"])]
+    pub(crate) rotate: bool,
+}
+
 /// Arguments of `replay`.
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
@@ -259,6 +288,9 @@ pub(crate) struct ReplayArgs {
     /// End when nothing waits any more (0) or the collector can't be had (3)
     #[arg(long)]
     pub(crate) once: bool,
+    /// Before that, let events that were refused for good travel once more
+    #[arg(long)]
+    pub(crate) retry_quarantined: bool,
 }
 
 /// Arguments of `collect`.
@@ -287,6 +319,35 @@ pub(crate) struct CollectArgs {
 pub(crate) enum CollectCommand {
     /// Make a token and print it once
     Token(TokenArgs),
+    /// Make a one-time code for `countersign enrol` and print it once
+    Code(CodeArgs),
+    /// End every token of somebody; their devices are refused from now on
+    Revoke(RevokeArgs),
+}
+
+/// Arguments of `collect code`.
+#[derive(Debug, Args)]
+pub(crate) struct CodeArgs {
+    /// Where the archive is kept
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Whose device it is
+    #[arg(long, value_name = "NAME")]
+    pub(crate) subject: String,
+    /// For how long: `15m`, `2h`, `7d`
+    #[arg(long = "for", value_name = "TIME", default_value = "1d")]
+    pub(crate) good_for: String,
+}
+
+/// Arguments of `collect revoke`.
+#[derive(Debug, Args)]
+pub(crate) struct RevokeArgs {
+    /// Where the archive is kept
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Whose tokens end
+    #[arg(long, value_name = "NAME")]
+    pub(crate) subject: String,
 }
 
 /// Arguments of `collect token`.
@@ -301,6 +362,65 @@ pub(crate) struct TokenArgs {
     /// Whose it is
     #[arg(long, value_name = "NAME")]
     pub(crate) subject: String,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Files and directories; `.` without any. In directories, ignore files are respected
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Check one text from stdin
+    #[arg(long)]
+    pub(crate) stdin: bool,
+    /// What the text on stdin is called; says its language
+    #[arg(long, value_name = "NAME")]
+    pub(crate) path: Option<String>,
+    /// One JSON object a finding, folded ones too
+    #[arg(long, conflicts_with = "sarif")]
+    pub(crate) json: bool,
+    /// SARIF 2.1.0
+    #[arg(long)]
+    pub(crate) sarif: bool,
+    /// Show what is folded away
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// End with 1 where something of this severity or a higher one is shown
+    #[arg(long, value_name = "SEVERITY")]
+    pub(crate) fail_on: Option<FailOn>,
+}
+
+/// The least severity that fails a check.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum FailOn {
+    /// Worth stopping for
+    High,
+    /// Worth changing
+    Medium,
+    /// Worth knowing
+    Low,
+}
+
+impl FailOn {
+    /// Returns the severity.
+    pub(crate) fn severity(self) -> countersign_risk::Severity {
+        match self {
+            Self::High => countersign_risk::Severity::High,
+            Self::Medium => countersign_risk::Severity::Medium,
+            Self::Low => countersign_risk::Severity::Low,
+        }
+    }
+}
+
+/// Arguments of `calibrate`.
+#[derive(Debug, Args)]
+pub(crate) struct CalibrateArgs {
+    /// Tables of changes, one a project, or directories of them
+    #[arg(required = true, value_name = "CSV")]
+    pub(crate) tables: Vec<PathBuf>,
+    /// One JSON object a project, and one for the mean
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Arguments of `pause`.
@@ -434,6 +554,12 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         git::hooks::run(args);
         return Ok(ExitCode::SUCCESS);
     }
+    if let Command::CheckRule = &cli.command {
+        return command::check::user::run();
+    }
+    if let Command::Calibrate(args) = &cli.command {
+        return command::calibrate::run(args);
+    }
     if let Command::Setup(args) = &cli.command {
         return command::setup::run(args);
     }
@@ -446,15 +572,21 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Verify(args) => command::verify::run(args, &shell),
         Command::Trace(args) => command::trace::run(args, &shell),
         Command::Blame(args) => command::blame::run(args, &shell),
+        Command::Check(args) => command::check::run(args, &shell),
         Command::Settle(args) => command::settle::run(args, &shell),
+        Command::Enrol(args) => command::enrol::run(args, &shell),
         Command::Replay(args) => replay::run(args, &shell),
         Command::Collect(args) => command::collect::run(args),
         Command::Purge(args) => command::purge::run(args, &shell),
         Command::Pause(args) => command::pause::pause(args, &shell),
         Command::Resume(args) => command::pause::resume(args, &shell),
         Command::Config(args) => command::config::run(args, &shell),
-        Command::Demo(_) | Command::DemoServer(_) | Command::Hook(_) | Command::Git(_) | Command::Setup(_) => {
-            unreachable!("run before the configuration is read")
-        }
+        Command::Demo(_)
+        | Command::DemoServer(_)
+        | Command::Hook(_)
+        | Command::Git(_)
+        | Command::Setup(_)
+        | Command::CheckRule
+        | Command::Calibrate(_) => unreachable!("run before the configuration is read"),
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Config {
     pub(crate) token_file: Setting<Option<PathBuf>>,
     /// More certificate authorities for the collector, PEM.
     pub(crate) ca_file: Setting<Option<PathBuf>>,
+    /// What replay may send, on average; nothing: as much as goes.
+    pub(crate) max_kib_per_second: Setting<Option<u64>>,
     /// The master switch for everything shown in the editor.
     pub(crate) hints: Setting<bool>,
     /// Quiet time before a new hint appears, in milliseconds.
@@ -46,6 +48,8 @@ struct Raw {
     #[serde(default)]
     collector: toml::Table,
     #[serde(default)]
+    replay: toml::Table,
+    #[serde(default)]
     editor: toml::Table,
     #[serde(default)]
     spool: toml::Table,
@@ -54,21 +58,32 @@ struct Raw {
 impl Config {
     /// Reads `config.toml` in `dir`. A missing file is the defaults.
     pub(crate) fn load(dir: &Path) -> Config {
+        let file = dir.join("config.toml");
+        match std::fs::read_to_string(&file) {
+            Ok(text) => Config::of_text(&text, &file),
+            Err(error) => {
+                let mut config = Config::of_text("", &file);
+                if error.kind() != std::io::ErrorKind::NotFound {
+                    config.problems.push(format!("{}: {error}", file.display()));
+                }
+                config
+            }
+        }
+    }
+
+    /// Reads the text of a file.
+    pub(crate) fn of_text(text: &str, file: &Path) -> Config {
         let mut config = Config {
             collector_url: Setting::default(None),
             token_file: Setting::default(None),
             ca_file: Setting::default(None),
+            max_kib_per_second: Setting::default(None),
             hints: Setting::default(true),
             hint_delay_ms: Setting::default(300),
             max_bytes: Setting::default(MAX_BYTES_DEFAULT),
             problems: Vec::new(),
         };
-        let file = dir.join("config.toml");
-        match std::fs::read_to_string(&file) {
-            Ok(text) => config.read(&text, &file),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => config.problems.push(format!("{}: {error}", file.display())),
-        }
+        config.read(text, file);
         config
     }
 
@@ -95,6 +110,9 @@ impl Config {
         let number = |v: &toml::Value| v.as_integer().and_then(|n| u64::try_from(n).ok());
         reader.take(&raw.editor, "editor", "hint_delay_ms", &mut self.hint_delay_ms, number);
         reader.take(&raw.spool, "spool", "max_bytes", &mut self.max_bytes, number);
+        reader.take(&raw.replay, "replay", "max_kib_per_second", &mut self.max_kib_per_second, |v| {
+            number(v).filter(|rate| *rate > 0).map(Some)
+        });
         if self.max_bytes.value < MAX_BYTES_LEAST {
             let (file, found) = (file.display(), self.max_bytes.value);
             self.problems

@@ -73,6 +73,11 @@ impl Repositories {
     }
 }
 
+/// Returns git's `user.email` as it stands in a directory, in a repository or not.
+pub(crate) fn email(dir: &Path) -> Option<String> {
+    ask(dir, &["config", "user.email"])
+}
+
 /// Returns the nearest directory at or above `dir` that holds `.git` (a directory, or a file in a
 /// linked work tree).
 pub(crate) fn root_of(dir: &Path) -> Option<PathBuf> {

@@ -44,6 +44,7 @@ use crate::bounded::{self, Deadline};
 use crate::cli::HookArgs;
 use crate::git;
 use crate::recorder::{Complete, Record};
+use crate::replay;
 use crate::shell::{Shell, now};
 use decode::{Client, Input};
 use session::{Note, Session, Work};
@@ -208,7 +209,9 @@ fn hook(args: &HookArgs) -> Result<(), String> {
     let mut seen = done.seen;
     seen.retain(|it| complete.may_keep(Path::new(&it.path)));
     append(state, &appends, &seen)?;
-    note(&store, done.notes, &memory, &before).map_err(|error| format!("what was recorded could not be noted: {error}"))
+    let noted = note(&store, done.notes, &memory, &before);
+    replay::nudge(&shell);
+    noted.map_err(|error| format!("what was recorded could not be noted: {error}"))
 }
 
 /// Returns who calls: some clients run the hooks that were written for another.

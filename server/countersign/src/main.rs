@@ -8,6 +8,7 @@ mod cli;
 mod command;
 mod config;
 mod demo_server;
+mod detached;
 mod discover;
 mod error;
 mod git;

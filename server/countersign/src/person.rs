@@ -67,6 +67,12 @@ impl Persons {
         self.signed_in = Some(account).filter(|account| !account.trim().is_empty());
     }
 
+    /// Returns the pseudonyms under which this device records whoever sits before it, git's identity first.
+    pub(crate) fn pseudonyms(&self, device: &Device, email: Option<&str>) -> Vec<String> {
+        let names = email.into_iter().chain(self.account.as_deref()).filter(|name| !is_agent(name));
+        if self.is_pipeline { Vec::new() } else { names.map(|name| device.pseudonym(name)).collect() }
+    }
+
     /// Returns whose act it is, in a repository with this `user.email`.
     pub(crate) fn fact(&self, device: &Device, email: Option<&str>) -> Fact<Person> {
         let person = |who: &str, via| Person { id: device.pseudonym(who), via: Some(via) };

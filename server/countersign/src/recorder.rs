@@ -118,9 +118,9 @@ enum Message {
 }
 
 impl Recorder {
-    /// Starts the recorder of this process. Reads the device's key file, nothing else; the spool is
-    /// opened by its own thread.
-    pub(crate) fn start(shell: &Shell) -> Recorder {
+    /// Starts the recorder of this process, under the name by which it is told should it stop without saying
+    /// so. Reads the device's key file, nothing else; the spool is opened by its own thread.
+    pub(crate) fn start(shell: &Shell, name: &'static str) -> Recorder {
         let (queue, messages) = mpsc::channel();
         let mut shared = Shared {
             digest_key: [0; 32],
@@ -136,7 +136,7 @@ impl Recorder {
         let (thread_shell, thread_shared) = (shell.clone(), Arc::clone(&shared));
         let spawned = std::thread::Builder::new()
             .name("recorder".to_owned())
-            .spawn(move || run(&thread_shell, device, &messages, &thread_shared));
+            .spawn(move || run(&thread_shell, name, device, &messages, &thread_shared));
         if let Err(error) = spawned {
             tracing::error!("nothing can be recorded: {error}");
         }
@@ -211,17 +211,20 @@ impl Recorder {
     }
 }
 
-fn run(shell: &Shell, device: Option<Device>, messages: &Receiver<Message>, shared: &Shared) {
-    let mut worker = device.map(|device| Worker::new(shell.clone(), device));
+fn run(shell: &Shell, name: &str, device: Option<Device>, messages: &Receiver<Message>, shared: &Shared) {
+    let mut worker = device.map(|device| Worker::new(shell.clone(), name, device));
     let mut tried = Instant::now();
     let mut signed_in: Option<String> = None;
     for message in messages {
         if worker.is_none() && tried.elapsed() > TRY_AGAIN {
             tried = Instant::now();
-            worker = shared.find_device(shell).map(|device| Worker::new(shell.clone(), device));
+            worker = shared.find_device(shell).map(|device| Worker::new(shell.clone(), name, device));
             if let (Some(worker), Some(account)) = (&mut worker, &signed_in) {
                 worker.complete.signed_in(account.clone());
             }
+        }
+        if let Some(worker) = &worker {
+            shared.tell(worker.writer.trouble());
         }
         match message {
             Message::Record(record) => {
@@ -269,13 +272,18 @@ fn run(shell: &Shell, device: Option<Device>, messages: &Receiver<Message>, shar
 }
 
 impl Shared {
+    /// Says why what is recorded does not reach the spool, or that it does.
+    fn tell(&self, problem: Option<String>) {
+        if let Ok(mut told) = self.problem.lock() {
+            *told = problem;
+        }
+    }
+
     /// Finds or makes the device's keys. Until that is done nothing can be recorded.
     fn find_device(&self, shell: &Shell) -> Option<Device> {
         let found =
             Device::load_or_create(&shell.paths.state).map_err(|error| Failure::from(error).message().to_owned());
-        if let Ok(mut problem) = self.problem.lock() {
-            *problem = found.as_ref().err().cloned();
-        }
+        self.tell(found.as_ref().err().cloned());
         found.inspect_err(|text| tracing::error!("nothing can be recorded: {text}")).ok()
     }
 }
@@ -314,8 +322,8 @@ pub(crate) struct Complete {
 }
 
 impl Worker {
-    fn new(shell: Shell, device: Device) -> Worker {
-        let writer = Writer::start(&shell.paths.state);
+    fn new(shell: Shell, name: &str, device: Device) -> Worker {
+        let writer = Writer::start_as(&shell.paths.state, name, QUEUE_BYTES_MAX);
         Worker { complete: Complete::new(shell, device), writer }
     }
 
@@ -341,9 +349,9 @@ impl Worker {
     }
 
     fn keep_snapshot(&mut self, saved: &SavedText) {
-        let file = file_of_uri(&saved.uri);
+        let file = file_of_uri(&saved.uri).map(|file| (git::state::written(&file), file));
         let is_kept = match &file {
-            Some(file) => self.complete.may_keep(file),
+            Some((written, named)) => self.complete.may_keep(named) && self.complete.may_keep(written),
             None => !self.complete.is_paused(None) && !self.complete.policy(None).off,
         };
         if !is_kept {
@@ -352,8 +360,8 @@ impl Worker {
         let text = saved.text.to_string().into_bytes();
         let mut it = Snapshot::of(snapshot_path(&saved.uri), Kind::Saved, Some(text), saved.at);
         it.spans_json = Some(saved.spans_json());
-        if let Some(file) = &file {
-            it = git::state::placed(it, file);
+        if let Some((written, _)) = &file {
+            it = git::state::placed(it, written);
         }
         self.writer.enqueue_snapshot(it);
     }
@@ -706,7 +714,7 @@ mod tests {
     fn what_did_not_fit_before_the_end_is_a_gap_too() {
         let home = tempfile::tempdir().unwrap();
         let shell = Shell::below(home.path()).unwrap();
-        let recorder = Recorder::start(&shell);
+        let recorder = Recorder::start(&shell, "test");
         recorder.shared.dropped.store(3, Ordering::Relaxed);
         recorder.close(Duration::from_secs(10)).unwrap();
         let gaps = Reader::open(&shell.paths.state).unwrap().by_type("dev.countersign.trail.gap.v1", 0).unwrap();

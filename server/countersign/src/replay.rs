@@ -7,27 +7,40 @@
 mod backoff;
 mod client;
 mod drain;
+mod idle;
+mod limits;
+mod nudge;
+mod progress;
+mod refused;
 mod state;
+mod token;
 
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use countersign_spool::{Lease, Reader};
+use countersign_spool::{Lease, Reader, Spool};
 
 use crate::cli::ReplayArgs;
 use crate::error::Failure;
 use crate::shell::Shell;
-pub(crate) use client::{Client, Refused, Stop, Target};
+pub(crate) use client::{Client, Stop, Target};
 use drain::{Drain, Step, Trouble};
+pub(crate) use limits::Limits;
+pub(crate) use nudge::nudge;
+use progress::Progress;
+pub(crate) use refused::Refused;
+use refused::Why;
 use state::Told;
-pub(crate) use state::state;
+pub(crate) use state::{state, waiting};
+pub(crate) use token::TokenFile;
 
-/// How often an idle replayer looks whether something new was recorded.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often somebody without the lease tries to take it.
-const LEASE_EVERY: Duration = Duration::from_secs(15);
+const LEASE_EVERY: Duration = Duration::from_secs(5);
+/// How often somebody whose token is not accepted looks whether there is another.
+const TOKEN_EVERY: Duration = Duration::from_secs(1);
 /// `--once` waits this long for another replayer of the device to finish.
 const OTHER_REPLAYER_WAIT: Duration = Duration::from_secs(30);
 
@@ -41,16 +54,22 @@ pub(crate) fn run(args: &ReplayArgs, shell: &Shell) -> Result<ExitCode, Failure>
     let Some(token_file) = token_file else {
         return Err(Failure::usage("no device token is configured")
             .hint("give --token-file FILE, or set collector.token_file in config.toml")
-            .hint("`countersign collect token --role device` makes one"));
+            .hint("`countersign enrol URL CODE` gets one; whoever runs the collector makes the code"));
     };
+    if args.retry_quarantined {
+        let again = Spool::open(&shell.paths.state)?.retry_quarantined()?;
+        writeln!(std::io::stdout(), "{again} quarantined events go again")?;
+    }
     let target = Target { url, token_file, ca_file: shell.config.ca_file.value.clone() };
     let client = Client::new(&target, Stop::never())?;
     let Some(_lease) = lease(shell, &client, args.once)? else { return Ok(ExitCode::SUCCESS) };
-    match replay(&shell.paths.state, &client, args.once) {
-        End::Empty => Ok(ExitCode::SUCCESS),
-        End::Trouble(trouble) => Err(Failure::could_not(trouble.why)
-            .hint("nothing is lost: the spool keeps what was not acknowledged; `countersign status` shows it")),
-        End::Stopped => Ok(ExitCode::SUCCESS),
+    match replay(&shell.paths.state, &client, args.once, shell.config.max_kib_per_second.value) {
+        End::Empty | End::Stopped => Ok(ExitCode::SUCCESS),
+        End::Trouble(trouble) => {
+            let failure = trouble.why.hint.iter().fold(Failure::could_not(&trouble.why.text), Failure::hint);
+            Err(failure
+                .hint("nothing is lost: the spool keeps what was not acknowledged; `countersign status` shows it"))
+        }
     }
 }
 
@@ -87,42 +106,65 @@ enum End {
 }
 
 /// Sends until nothing waits (`once`), or until it is stopped. Holds the lease while it runs.
-fn replay(state: &Path, client: &Client, once: bool) -> End {
+fn replay(state: &Path, client: &Client, once: bool, max_kib_per_second: Option<u64>) -> End {
     let told = Told::new(state, client.to());
     let mut drain = Drain::new(state, client);
-    let mut attempt = 0;
+    let mut progress = Progress::new(once);
+    let (mut attempt, mut rotated) = (0, false);
     while !client.stopped() {
+        let started = Instant::now();
         match drain.step() {
-            Ok(Step::Moved { wait }) => {
+            Ok(Step::Moved(moved)) => {
                 attempt = 0;
                 told.online();
-                if let Some(wait) = wait {
+                progress.arrived(moved.events, moved.texts, || drain.backlog());
+                if moved.rotate && !std::mem::replace(&mut rotated, true) {
+                    // The present one is good until then; the next run tries again.
+                    match client.rotate() {
+                        Ok(_) => tracing::info!("replay: the device token was replaced"),
+                        Err(refused) => tracing::warn!("the device token could not be replaced: {refused}"),
+                    }
+                }
+                let pace = max_kib_per_second.map(|rate| limits::pause(client.take_sent(), started.elapsed(), rate));
+                if let Some(wait) = pace.max(moved.wait).filter(|wait| !wait.is_zero()) {
                     client.wait(wait);
                 }
             }
             Ok(Step::Idle) => {
                 attempt = 0;
                 told.online();
+                progress.end();
                 if once {
                     return End::Empty;
                 }
-                while !client.stopped() && !drain.something_new() {
-                    client.wait(LOOK_EVERY);
-                }
+                idle::wait(client, &mut drain, idle::SIGN_EVERY);
             }
             Err(Trouble { stopped: true, .. }) => return End::Stopped,
             Err(trouble) => {
-                tracing::info!("replay: {}", trouble.why);
-                told.trouble(&trouble);
+                progress.end();
                 if once {
+                    told.trouble_quietly(&trouble);
                     return End::Trouble(trouble);
                 }
-                client.wait(backoff::wait(attempt, trouble.retry_after, random()));
+                told.trouble(&trouble);
+                let wait = backoff::wait(attempt, trouble.retry_after, random());
+                match trouble.standing {
+                    state::Standing::Unauthorised => wait_for_token(client, wait.max(backoff::LONGEST)),
+                    _ => client.wait(wait),
+                }
                 attempt = attempt.saturating_add(1);
             }
         }
     }
     End::Stopped
+}
+
+/// Waits, but no longer than until there is another token.
+fn wait_for_token(client: &Client, time: Duration) {
+    let (token, started) = (client.token_now(), Instant::now());
+    while !client.stopped() && started.elapsed() < time && client.token_now() == token {
+        client.wait(TOKEN_EVERY);
+    }
 }
 
 fn random() -> u64 {
@@ -144,13 +186,14 @@ pub(crate) fn start_background(shell: &Shell) -> Background {
     let Some(url) = config.collector_url.value.clone() else { return nobody };
     let told = Told::new(&shell.paths.state, &url);
     let Some(token_file) = config.token_file.value.clone() else {
-        told.trouble(&Trouble::unauthorised("no device token is configured: set collector.token_file".to_owned()));
+        told.trouble(&Trouble::unauthorised(Why::new("no device token is configured")));
         return nobody;
     };
     let target = Target { url, token_file, ca_file: config.ca_file.value.clone() };
-    let state = shell.paths.state.clone();
+    let (state, rate) = (shell.paths.state.clone(), config.max_kib_per_second.value);
     let (stay, stop) = Stop::new();
-    let thread = std::thread::Builder::new().name("replay".to_owned()).spawn(move || background(&state, &target, stop));
+    let replayer = move || background(&state, &target, stop, rate);
+    let thread = std::thread::Builder::new().name("replay".to_owned()).spawn(replayer);
     match thread {
         Ok(thread) => Background { stop: Some(stay), thread: Some(thread) },
         Err(error) => {
@@ -160,18 +203,18 @@ pub(crate) fn start_background(shell: &Shell) -> Background {
     }
 }
 
-fn background(state: &Path, target: &Target, stop: Stop) {
+fn background(state: &Path, target: &Target, stop: Stop, max_kib_per_second: Option<u64>) {
     let client = match Client::new(target, stop) {
         Ok(client) => client,
         Err(failure) => {
-            Told::new(state, &target.url).trouble(&Trouble::paused(failure.message().to_owned()));
+            Told::new(state, &target.url).trouble(&Trouble::paused(Why::new(failure.message())));
             return;
         }
     };
     while !client.stopped() {
         match Lease::try_take(state) {
             Ok(Some(_lease)) => {
-                replay(state, &client, false);
+                replay(state, &client, false, max_kib_per_second);
             }
             Ok(None) => {
                 client.wait(LEASE_EVERY);
@@ -231,5 +274,5 @@ pub(crate) fn asking(shell: &Shell, url: &str, token_file: Option<&Path>) -> Res
 
 /// Says why a question was not answered.
 pub(crate) fn told(url: &str, refused: &Refused) -> Failure {
-    Failure::could_not(format!("{url}: {refused}"))
+    refused.hint().into_iter().fold(Failure::could_not(format!("{url}: {refused}")), Failure::hint)
 }

@@ -99,6 +99,9 @@ pub struct BatchAnswer {
     /// Seconds to wait before the next batch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
+    /// The device's token is old: it should ask for another (`POST /v1/token`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rotate: bool,
 }
 
 /// What a collector says of one event.

@@ -15,6 +15,7 @@ pub mod batch;
 pub mod chain;
 pub mod content;
 pub mod digest;
+pub mod enrol;
 pub mod envelope;
 pub mod facts;
 pub mod identity;

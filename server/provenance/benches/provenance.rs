@@ -5,7 +5,7 @@ use countersign_event::{Timestamp, digest};
 use countersign_provenance::attribution::Attribution;
 use countersign_provenance::carry::{Known, Tier, carry};
 use countersign_provenance::distance::distance;
-use countersign_provenance::session::{Answer, Event, Session};
+use countersign_provenance::session::{Answer, Disk, Event, Session};
 use countersign_provenance::spans::{ContributionId, Origin, Spans};
 use countersign_provenance::text::{Change, Edit, Encoding, Text};
 use divan::{Bencher, black_box};
@@ -148,7 +148,7 @@ mod keystroke {
         let uri = "file:///a.rs".to_owned();
         let now = Timestamp::from_millis(0);
         let attribution = Attribution::of_origins(&source, spans(source.len(), count));
-        let answer = Answer { uri: uri.clone(), question: 1, attribution, is_outside: false, past: Vec::new() };
+        let answer = Answer { uri: uri.clone(), question: 1, attribution, disk: Disk::Silent, past: Vec::new() };
         let change = |(change, version)| {
             let (uri, changes) = (uri.clone(), vec![change]);
             Event::Changed { uri, version, changes, encoding: Encoding::Utf16 }

@@ -14,8 +14,10 @@
 
 mod candidates;
 mod facts;
+mod moved;
 mod order;
 mod resolve;
+mod spent;
 mod vanished;
 
 pub use facts::{Change, Commit, Entry, Look, Moment, Seen, Source, TextId};

@@ -94,6 +94,8 @@ pub enum Event {
         uri: String,
         /// Which question it was.
         question: u64,
+        /// Whether there is nothing more to come.
+        is_over: bool,
     },
     /// A commit holds a document.
     Committed {
@@ -146,10 +148,21 @@ pub struct Answer {
     pub question: u64,
     /// Whose the whole text is.
     pub attribution: Attribution,
-    /// Whether it is what the file held when the editor had not written it.
-    pub is_outside: bool,
+    /// Whether the text came from the file.
+    pub disk: Disk,
     /// The contributions in it.
     pub past: Vec<Past>,
+}
+
+/// Whether a text that came by a change was on the disk before it was in the editor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disk {
+    /// Nothing says so.
+    Silent,
+    /// The file holds it. That says nothing once the editor has written its own text there.
+    Holds,
+    /// The file held it before the editor wrote there.
+    HeldBefore,
 }
 
 /// A contribution that entered a document earlier or elsewhere.
@@ -235,6 +248,8 @@ pub enum Effect {
         text: Text,
         /// Whether it came by a change, which may have been a reload, and not by opening.
         is_change: bool,
+        /// Whether a person typed it, unless it was a reload.
+        is_typed: bool,
     },
     /// The writers of a text changed by something else than an edit.
     AttributionChanged {
@@ -355,9 +370,9 @@ impl Session {
                     document.answer(answer, &uri, now, &mut effects);
                 }
             }
-            Event::LookedUp { uri, question } => {
+            Event::LookedUp { uri, question, is_over } => {
                 if let Some(document) = self.documents.get_mut(&uri) {
-                    document.questions.looked_up(question);
+                    document.questions.looked_up(question, is_over);
                 }
             }
             Event::Committed { uri, text } => {
@@ -450,9 +465,9 @@ impl Session {
     fn ask(&mut self, uri: &str, wanted: Option<Wanted>, now: Timestamp, effects: &mut Vec<Effect>) {
         let (Some(wanted), Some(document)) = (wanted, self.documents.get_mut(uri)) else { return };
         self.asked += 1;
-        let (text, is_change) = (wanted.text.clone(), wanted.is_change);
+        let (text, is_change, is_typed) = (wanted.text.clone(), wanted.is_change, wanted.provisional.is_human());
         document.questions.ask(wanted.question(self.asked, now));
-        effects.push(Effect::Ask { uri: uri.to_owned(), question: self.asked, text, is_change });
+        effects.push(Effect::Ask { uri: uri.to_owned(), question: self.asked, text, is_change, is_typed });
     }
 
     fn offer(&mut self, offer: Offer, effects: &mut Vec<Effect>) {

@@ -16,10 +16,10 @@ use crate::finding::{self, Finding};
 use crate::grammar::Grammar;
 use crate::language::Language;
 use crate::rule::Rule;
-use crate::{rules, secrets};
+use crate::{infra, rules, secrets};
 
 /// Longest text whose code is judged. Hand-written files are shorter; what is longer is generated.
-const CODE_BYTES_MAX: usize = 1 << 20;
+pub(crate) const CODE_BYTES_MAX: usize = 1 << 20;
 /// Deepest expression a rule is tried on: matching recurses, and the stack is finite.
 const HEIGHT_MAX: usize = 200;
 /// How often the nodes of a text may be looked at, all rules together. Ordinary code needs 1.
@@ -30,9 +30,9 @@ const FINDINGS_MAX: usize = 1000;
 /// The rules, compiled when the first text of their language comes.
 #[derive(Default)]
 pub struct Engine {
-    python: OnceLock<RuleSet>,
-    typescript: OnceLock<RuleSet>,
-    tsx: OnceLock<RuleSet>,
+    /// The rules, if they are not the built-in ones.
+    files: Option<Vec<(String, String)>>,
+    sets: [OnceLock<RuleSet>; Grammar::COUNT],
 }
 
 /// The answer for one text.
@@ -86,16 +86,29 @@ impl Engine {
         Self::default()
     }
 
+    /// Creates an engine with other rules than the built-in ones: pairs of name (`python/<id>`,
+    /// `flow/<id>`) and text.
+    pub fn with_rules(files: Vec<(String, String)>) -> Self {
+        Self { files: Some(files), ..Self::default() }
+    }
+
     /// Finds what the rules find in `text`.
     ///
     /// Cost: the text is searched once for secrets and for the words the rules need, and parsed
     /// only if one of those stands in it.
     pub fn check(&self, language: Language, text: &str) -> Report {
+        let is_built_in = self.files.is_none();
         let mut report = match language.grammar() {
             Some(grammar) => judge(self.rules(grammar), grammar, text),
+            None if is_built_in => match infra::check(language, text) {
+                Some(findings) => Report { findings, skipped: None },
+                None => Report { findings: Vec::new(), skipped: Some(too_long(text)) },
+            },
             None => Report::default(),
         };
-        report.findings.extend(secrets::check(text));
+        if is_built_in {
+            report.findings.extend(secrets::check(text));
+        }
         report.findings.sort_by_key(|finding| (finding.range.start, finding.range.end));
         report
     }
@@ -113,12 +126,14 @@ impl Engine {
     }
 
     fn rules(&self, grammar: Grammar) -> &RuleSet {
-        let set = match grammar {
-            Grammar::Python => &self.python,
-            Grammar::TypeScript => &self.typescript,
-            Grammar::Tsx => &self.tsx,
-        };
-        set.get_or_init(|| RuleSet::compile(rules::FILES, grammar))
+        self.sets[grammar as usize].get_or_init(|| match &self.files {
+            None => RuleSet::compile(rules::FILES, grammar),
+            Some(files) => {
+                let files: Vec<(&str, &str)> =
+                    files.iter().map(|(name, yaml)| (name.as_str(), yaml.as_str())).collect();
+                RuleSet::compile(&files, grammar)
+            }
+        })
     }
 }
 
@@ -145,8 +160,7 @@ fn judge(set: &RuleSet, grammar: Grammar, text: &str) -> Report {
         return Report::default();
     }
     if text.len() > CODE_BYTES_MAX {
-        let skipped = Skipped::TooLong { bytes: text.len(), bytes_max: CODE_BYTES_MAX };
-        return Report { findings: Vec::new(), skipped: Some(skipped) };
+        return Report { findings: Vec::new(), skipped: Some(too_long(text)) };
     }
     let Some(tree) = parse(grammar, text) else {
         return Report { findings: Vec::new(), skipped: Some(Skipped::Unparsable) };
@@ -176,6 +190,10 @@ fn judge(set: &RuleSet, grammar: Grammar, text: &str) -> Report {
     report.findings.dedup_by(|a, b| a.rule == b.rule && a.range == b.range);
     finding::fingerprint(&mut report.findings, |finding| text[finding.range.clone()].to_owned());
     report
+}
+
+fn too_long(text: &str) -> Skipped {
+    Skipped::TooLong { bytes: text.len(), bytes_max: CODE_BYTES_MAX }
 }
 
 /// Parses `text`; `None` when the parser takes far more steps than any code needs.
@@ -262,9 +280,12 @@ fn describe(rule: &Rule, found: &NodeMatch<'_, StrDoc<Grammar>>) -> Finding {
         cwe: about.metadata.cwe.clone(),
         message: about.message.clone(),
         range,
+        source: None,
+        edit: None,
         fix_hint: about.metadata.fix.clone(),
         why: about.metadata.why.clone(),
         fingerprint: String::new(),
+        folded: None,
     }
 }
 

@@ -42,13 +42,28 @@ pub struct Finding {
     pub message: String,
     /// Byte range in the text that was checked.
     pub range: Range<usize>,
+    /// Where it comes from, when a flow has two ends: the byte range of the source.
+    pub source: Option<Range<usize>>,
     /// What to do instead.
     pub fix_hint: String,
+    /// The change that makes it right, where one is safe to offer.
+    pub edit: Option<Edit>,
     /// Why models write this.
     pub why: String,
     /// Rule and normalised text, as 32 hexadecimal digits; white space and place do not count, and
     /// the second of two equal findings in a text differs from the first.
     pub fingerprint: String,
+    /// Why the default view folds it away, if it does: the rule itself is not sure enough.
+    pub folded: Option<&'static str>,
+}
+
+/// A change to the text that was checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// Byte range that goes.
+    pub range: Range<usize>,
+    /// What comes in its place.
+    pub text: String,
 }
 
 impl Finding {

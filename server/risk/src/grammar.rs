@@ -21,21 +21,32 @@ pub(crate) enum Grammar {
     TypeScript,
     #[serde(alias = "tsx")]
     Tsx,
+    #[serde(alias = "go")]
+    Go,
+    #[serde(alias = "java")]
+    Java,
+    #[serde(alias = "rust")]
+    Rust,
+}
+
+impl Grammar {
+    /// How many there are.
+    pub(crate) const COUNT: usize = Self::Rust as usize + 1;
 }
 
 impl Language for Grammar {
-    /// Python has no `$` in identifiers: metavariables are parsed under another letter.
+    /// Most languages have no `$` in identifiers: metavariables are parsed under another letter.
     fn pre_process_pattern<'q>(&self, query: &'q str) -> Cow<'q, str> {
-        match self {
-            Self::Python if query.contains('$') => Cow::Owned(query.replace('$', "µ")),
-            _ => Cow::Borrowed(query),
+        match self.expando_char() {
+            '$' => Cow::Borrowed(query),
+            letter => Cow::Owned(query.replace('$', letter.encode_utf8(&mut [0; 4]))),
         }
     }
 
     fn expando_char(&self) -> char {
         match self {
-            Self::Python => 'µ',
-            Self::TypeScript | Self::Tsx => '$',
+            Self::TypeScript | Self::Tsx | Self::Java => '$',
+            Self::Python | Self::Go | Self::Rust => 'µ',
         }
     }
 
@@ -58,6 +69,9 @@ impl LanguageExt for Grammar {
             Self::Python => tree_sitter_python::LANGUAGE.into(),
             Self::TypeScript => tree_sitter_typescript::LANGUAGE_TYPESCRIPT.into(),
             Self::Tsx => tree_sitter_typescript::LANGUAGE_TSX.into(),
+            Self::Go => tree_sitter_go::LANGUAGE.into(),
+            Self::Java => tree_sitter_java::LANGUAGE.into(),
+            Self::Rust => tree_sitter_rust::LANGUAGE.into(),
         }
     }
 }

@@ -10,14 +10,19 @@
 //! This crate must never call a file system, environment, clock, thread, network or source of
 //! randomness.
 
+pub mod calibrate;
 mod engine;
 mod finding;
+mod fold;
 mod grammar;
+mod infra;
 mod language;
 mod rule;
 mod rules;
+pub mod score;
 mod secrets;
 
 pub use engine::{BrokenRule, Engine, Report, Skipped};
-pub use finding::{Finding, Severity};
+pub use finding::{Edit, Finding, Severity};
+pub use fold::{Fold, fold};
 pub use language::Language;

@@ -28,9 +28,12 @@ fn describe(secret: &Secret) -> Finding {
         cwe: vec!["CWE-798".to_owned()],
         message: format!("a secret stands in the text ({})", secret.kind),
         range: secret.range.clone(),
+        source: None,
         fix_hint: "read it from the environment or a secret store, and replace the one that was exposed".to_owned(),
+        edit: None,
         why: "models repeat values from the context they were given, and fill in working-looking ones".to_owned(),
         fingerprint: String::new(),
+        folded: None,
     }
 }
 

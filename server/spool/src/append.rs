@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use countersign_event::chain::{self, Hash};
 use rusqlite::{Connection, DropBehavior, OptionalExtension, Transaction, TransactionBehavior};
 
+use crate::alive::{self, Dead};
 use crate::bounds::{self, Room, room_for};
+use crate::clock;
 use crate::epoch::{self, Epoch};
 use crate::inbox::{self, Mail};
 use crate::missed;
@@ -129,8 +131,11 @@ impl Spool {
     /// Appends events, and keeps snapshots in the same transaction.
     pub fn append_with(&mut self, appends: &[Append], snapshots: &[Snapshot]) -> Result<Appended, SpoolError> {
         let prepared = prepare(appends, &self.device)?;
-        let seen = snapshots.iter().map(|it| PreparedSnapshot::new(it, &self.device, Some(&self.conn)));
-        self.append_all(&prepared, &seen.collect::<Result<Vec<_>, _>>()?)
+        self.append_all(&prepared, &self.seal(snapshots)?)
+    }
+
+    fn seal(&self, snapshots: &[Snapshot]) -> Result<Vec<PreparedSnapshot>, SpoolError> {
+        snapshots.iter().map(|it| PreparedSnapshot::new(it, &self.device, Some(&self.conn))).collect()
     }
 
     pub(crate) fn append_prepared(&mut self, own: &[Prepared]) -> Result<Appended, SpoolError> {
@@ -173,13 +178,24 @@ impl Spool {
             None => Room::within(&tx, max_bytes),
         };
         let mut appended = Placing::default();
+        let step = if full { clock::note(&tx, &epoch, &source).map_err(sql)? } else { None };
+        if let Some(step) = step {
+            room.make(room_for(&step)).map_err(sql)?;
+            let placed = insert(&tx, &epoch, &[step], false).map_err(sql)?;
+            appended.and(Appended { inserted: 0, ..placed });
+        }
         for piece in pieces(&mail.events, room.piece()).chain(pieces(own, room.piece())) {
             room.make(piece.iter().map(room_for).sum()).map_err(sql)?;
             appended.and(insert(&tx, &epoch, piece, false).map_err(sql)?);
         }
         room.make(mail.snapshots.iter().chain(seen).map(PreparedSnapshot::room).sum()).map_err(sql)?;
         snapshot::insert(&tx, &mail.snapshots).and_then(|()| snapshot::insert(&tx, seen)).map_err(sql)?;
-        for record in room.records(&source)? {
+        let mut records = room.records(&source)?;
+        let new = mail.snapshots.len() + seen.len();
+        if new > 0 {
+            records.extend(snapshot::make_room(&tx, &db, &source, new, snapshot::BYTES_MAX)?);
+        }
+        for record in records {
             let placed = insert(&tx, &epoch, &[record], false).map_err(sql)?;
             appended.and(Appended { inserted: 0, ..placed });
         }
@@ -197,15 +213,18 @@ impl Spool {
 
     /// Makes everything appended so far, by any process, survive power loss. Returns the last seq.
     pub fn barrier(&mut self) -> Result<u64, SpoolError> {
-        let db = self.layout.db.clone();
+        let (db, source) = (self.layout.db.clone(), self.device.urn());
         let sql = |e| SpoolError::sqlite(&db, e);
         let first = self.first;
         let tx = self.begin(true)?;
         let epoch = epoch::current_whole(&tx, &db)?;
-        let (seq, _) = epoch.last(&tx).map_err(sql)?;
+        let (mut seq, _) = epoch.last(&tx).map_err(sql)?;
         // Even where the number stays: the first FULL commit of a process vouches for what a killed
         // one wrote and perhaps never synced.
         if seq != epoch.barrier_seq || first {
+            if let Some(step) = clock::note(&tx, &epoch, &source).map_err(sql)? {
+                seq = insert(&tx, &epoch, &[step], false).map_err(sql)?.last_seq;
+            }
             set_barrier(&tx, &epoch, seq).map_err(sql)?;
             tx.commit().map_err(sql)?;
             self.first = false;
@@ -264,13 +283,16 @@ pub fn append_once_with(
     let started = Instant::now();
     let placed = Spool::open_within(state, lock_wait).and_then(|mut spool| {
         spool.lock_wait = lock_wait.saturating_sub(started.elapsed());
-        let Some((missed, claim)) = missed::claim(&spool.layout) else {
-            return spool.append_with(appends, snapshots);
-        };
-        let mut all = appends.to_vec();
-        all.push(missed.gap(&spool.device));
-        let appended = spool.append_with(&all, snapshots)?;
-        missed::told(&spool.layout, claim);
+        let source = spool.device.urn();
+        let (missed, dead) = (missed::claim(&spool.layout), alive::dead(&spool.layout));
+        let mut all = prepare(appends, &spool.device)?;
+        all.extend(missed.iter().map(|(missed, _)| missed.gap(&source)));
+        all.extend(dead.iter().map(|dead| dead.gap(&source)));
+        let appended = spool.append_all(&all, &spool.seal(snapshots)?)?;
+        if let Some((_, claim)) = missed {
+            missed::told(&spool.layout, claim);
+        }
+        dead.into_iter().for_each(Dead::told);
         Ok(appended)
     });
     match placed {

@@ -288,17 +288,20 @@ impl<'a> Room<'a> {
 }
 
 /// Deletes some snapshots, and the texts that no other one has. Returns how many snapshots.
+///
+/// An edit that was the next of its path began with what is gone: nobody can tell any more what was new in it.
+/// A note that can't be read stands for that.
 pub(crate) fn delete_snapshots(
     tx: &Connection,
     which: &str,
     params: impl rusqlite::Params,
     gone: &mut Gone,
 ) -> rusqlite::Result<usize> {
-    let found: Vec<(i64, Option<i64>, u64)> = tx
-        .prepare(&format!("SELECT rowid, text, length(sealed) FROM snapshots WHERE {which} LIMIT {ROWS}"))?
-        .query_map(params, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+    let found: Vec<(i64, Option<i64>, u64, String)> = tx
+        .prepare(&format!("SELECT rowid, text, length(sealed), path FROM snapshots WHERE {which} LIMIT {ROWS}"))?
+        .query_map(params, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
         .collect::<rusqlite::Result<_>>()?;
-    for (rowid, text, bytes) in &found {
+    for (rowid, text, bytes, _) in &found {
         tx.prepare("DELETE FROM snapshots WHERE rowid = ?")?.execute([rowid])?;
         let mut bytes = *bytes;
         if let Some(text) = text {
@@ -311,6 +314,13 @@ pub(crate) fn delete_snapshots(
             bytes += if unused > 0 { size.unwrap_or_default() } else { 0 };
         }
         gone.snapshot(bytes);
+    }
+    let mut next = tx.prepare(
+        "UPDATE snapshots SET sealed = zeroblob(1) WHERE length(sealed) = 0 AND kind IN ('ai', 'human')
+         AND rowid = (SELECT min(rowid) FROM snapshots WHERE path = ? AND rowid > ?)",
+    )?;
+    for (rowid, .., path) in &found {
+        next.execute((path, rowid))?;
     }
     Ok(found.len())
 }

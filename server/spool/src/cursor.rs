@@ -6,20 +6,18 @@
 
 use std::sync::Arc;
 
+use countersign_event::How;
 use countersign_event::batch::{Batch, ContentUpload, Cursor, Hole, Item};
 use countersign_event::chain::{self, Hash};
-use countersign_event::digest::{hex, sha256};
+use countersign_event::digest::hex;
 use countersign_event::payload::{Payload, trail};
-use countersign_event::{Event, How};
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::value::RawValue;
-use uuid::Uuid;
 
-use crate::append::{Spool, insert};
+use crate::append::Spool;
 use crate::content::ContentState;
 use crate::epoch::{self, Epoch};
 use crate::head::{self, hash_at};
-use crate::prepare::Prepared;
 use crate::reader::{CONTENT_COLUMNS, content_row};
 use crate::{SpoolError, sys};
 
@@ -162,7 +160,7 @@ impl Spool {
     pub fn backlog(&self, to: &str) -> Result<u64, SpoolError> {
         let mut backlog = 0;
         for epoch in self.epochs()? {
-            let (last, _) = epoch.last(&self.conn).map_err(|e| self.sql(e))?;
+            let last = epoch.last_place(&self.conn).map_err(|e| self.sql(e))?;
             let acked = acked_through(&self.conn, target(to), &epoch.epoch).map_err(|e| self.sql(e))?;
             backlog += last.saturating_sub(acked);
         }
@@ -278,7 +276,7 @@ impl Spool {
         let device = Arc::clone(&self.device);
         let tx = self.begin(true)?;
         let now = epoch::current_whole(&tx, &db)?;
-        let (last, _) = forked.last(&tx).map_err(sql)?;
+        let last = forked.last_place(&tx).map_err(sql)?;
         let acked = acked_through(&tx, target(to), epoch).map_err(sql)?;
         let through = seq.saturating_sub(1).max(acked).min(last);
         if now.epoch != epoch && through == last {
@@ -317,47 +315,6 @@ impl Spool {
             })
         })
         .map_err(sql)?;
-        tx.commit().map_err(sql)?;
-        self.first = false;
-        Ok(())
-    }
-
-    /// Takes an event that a collector can never accept out of what travels: a hole with its digest
-    /// stands in its place, and a `trail.gap` says so. The event itself stays in the local trail.
-    pub fn quarantine(&mut self, epoch: &str, seq: u64, reason: &str) -> Result<(), SpoolError> {
-        let (db, source) = (self.layout.db.clone(), self.device.urn());
-        let sql = |e| SpoolError::sqlite(&db, e);
-        let tx = self.begin(true)?;
-        let bytes: Option<String> = tx
-            .query_row("SELECT bytes FROM events WHERE epoch = ? AND seq = ?", (epoch, seq), |row| row.get(0))
-            .optional()
-            .map_err(sql)?;
-        let digest = bytes.map(|bytes| sha256(bytes.as_bytes()));
-        let new = tx
-            .execute(
-                "INSERT OR IGNORE INTO holes (epoch, seq, sha256, reason) VALUES (?, ?, ?, ?)",
-                (epoch, seq, digest, format!("quarantined: {reason}")),
-            )
-            .map_err(sql)?;
-        if new == 0 {
-            return Ok(());
-        }
-        let event = Event {
-            id: Uuid::now_v7(),
-            source,
-            time: sys::now(),
-            subject: Some(format!("{epoch}/{seq}")),
-            payload: Payload::TrailGap(trail::Gap {
-                how: How::Reported,
-                reason: "quarantined".to_owned(),
-                count: Some(1),
-                from: None,
-                to: None,
-                by: Some(format!("collector: {reason}")),
-            }),
-        };
-        let current = epoch::current_whole(&tx, &db)?;
-        insert(&tx, &current, &[Prepared::bare(event.to_bytes())?], true).map_err(sql)?;
         tx.commit().map_err(sql)?;
         self.first = false;
         Ok(())

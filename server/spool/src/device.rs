@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use countersign_event::Timestamp;
 use countersign_event::chain::{Hash, Head};
 use countersign_event::digest::{hex, keyed, unhex};
+use countersign_event::enrol::Enrolment;
 use ed25519_dalek::{Signer, SigningKey};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -138,6 +139,19 @@ impl Device {
     /// Returns the public half of the key that signs heads.
     pub fn public_key(&self) -> [u8; 32] {
         self.signing.verifying_key().to_bytes()
+    }
+
+    /// Makes the request by which this device gets a token for a one-time code.
+    pub fn enrolment(&self, code: &str, persons: Vec<String>) -> Enrolment {
+        let mut enrolment = Enrolment {
+            code: code.to_owned(),
+            stream: self.stream().to_owned(),
+            public_key: hex(&self.public_key()),
+            persons,
+            signature: String::new(),
+        };
+        enrolment.signature = hex(&self.signing.sign(&enrolment.signed_message()).to_bytes());
+        enrolment
     }
 
     /// Signs a head.

@@ -39,6 +39,11 @@ impl Epoch {
             .optional()?;
         Ok(last.unwrap_or_else(|| (0, self.genesis())))
     }
+
+    /// Returns its last place: an event's, or a hole's where the epoch was ended behind one.
+    pub(crate) fn last_place(&self, conn: &Connection) -> rusqlite::Result<u64> {
+        Ok(self.last(conn)?.0.max(self.barrier_seq))
+    }
 }
 
 /// Returns the current epoch, checked to end where it must.
@@ -158,7 +163,8 @@ fn beyond(tx: &Connection, epoch: &Epoch, through: u64) -> rusqlite::Result<Vec<
         .prepare("SELECT rowid, seq, hash, CAST(bytes AS BLOB) FROM events WHERE epoch = ? AND seq > ? ORDER BY seq")?;
     let mut rows = statement.query((&epoch.epoch, through))?;
     // The hash that was stored there, even where the bytes were altered: the next event was chained to it.
-    let stored = "SELECT hash FROM events WHERE epoch = ? AND seq = ?";
+    let stored = "SELECT hash FROM events WHERE epoch = ?1 AND seq = ?2
+                  UNION ALL SELECT hash FROM holes WHERE epoch = ?1 AND seq = ?2 AND hash IS NOT NULL LIMIT 1";
     let stored = tx.query_row(stored, (&epoch.epoch, through), |row| row.get(0)).optional()?;
     let mut before = match stored {
         None if through == 0 => Some((0, epoch.genesis())),

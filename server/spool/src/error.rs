@@ -26,6 +26,25 @@ pub enum SpoolError {
         /// The file that can't be written.
         path: PathBuf,
     },
+    /// The spool could not be had for very long.
+    #[error("inbox {path} is full: {letters} letters wait for a spool that can't be had")]
+    InboxFull {
+        /// The inbox.
+        path: PathBuf,
+        /// How many letters wait.
+        letters: usize,
+    },
+    /// The directory is another machine's disk, where SQLite's WAL breaks.
+    #[error(
+        "{path} is on a network file system ({kind}), where a spool breaks; events wait in its inbox: move it to \
+         DIR/state on a disk of this machine and set COUNTERSIGN_HOME=DIR"
+    )]
+    Network {
+        /// The state directory.
+        path: PathBuf,
+        /// The file system, as the system calls it.
+        kind: String,
+    },
     /// There is no spool here yet.
     #[error("there is no spool at {path}")]
     Missing {
@@ -124,6 +143,7 @@ impl SpoolError {
         matches!(
             self,
             SpoolError::Newer { .. }
+                | SpoolError::Network { .. }
                 | SpoolError::OldSqlite { .. }
                 | SpoolError::Device { .. }
                 | SpoolError::Forked { .. }

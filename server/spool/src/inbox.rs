@@ -8,8 +8,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use countersign_event::payload::{Payload, trail};
-use countersign_event::{Event, EventBytes, How};
+use countersign_event::payload::trail;
+use countersign_event::{EventBytes, How};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -23,6 +23,10 @@ use crate::{Device, SpoolError, sys};
 const LETTERS_MAX: usize = 64;
 /// Bytes of letters taken in by one transaction, at least one letter.
 const LETTER_BYTES_MAX: usize = 8 << 20;
+
+/// Letters that may wait: one whose spool can't be had for months must not fill the disk. What comes after is
+/// counted and told as missing.
+const WAITING_MAX: usize = if cfg!(test) { 20 } else { 20_000 };
 
 const EXTENSION: &str = "letter";
 
@@ -65,6 +69,9 @@ pub(crate) fn post_with(
 ) -> Result<(), SpoolError> {
     sys::private_dir(&layout.state)?;
     sys::private_dir(&layout.inbox)?;
+    if waiting(layout)?.len() >= WAITING_MAX {
+        return Err(SpoolError::InboxFull { path: layout.inbox.clone(), letters: WAITING_MAX });
+    }
     let entries = events.iter().map(|prepared| Entry {
         event: prepared.event.as_str().to_owned(),
         if_told: prepared.if_told.as_ref().map(|evidence| evidence.event.as_str().to_owned()),
@@ -128,7 +135,7 @@ pub(crate) fn collect(layout: &Layout, device: &Device) -> Result<Mail, SpoolErr
                 let aside = path.with_extension("unreadable");
                 fs::rename(&path, &aside).map_err(|e| SpoolError::io("set aside", &path, e))?;
                 tracing::warn!(letter = %aside.display(), "a letter in the inbox can't be read");
-                post(layout, &[unreadable(device)?])?;
+                post(layout, &[unreadable(device)])?;
             }
         }
     }
@@ -150,7 +157,7 @@ pub(crate) fn waiting(layout: &Layout) -> Result<Vec<PathBuf>, SpoolError> {
     Ok(letters)
 }
 
-fn unreadable(device: &Device) -> Result<Prepared, SpoolError> {
+fn unreadable(device: &Device) -> Prepared {
     let gap = trail::Gap {
         how: How::Observed,
         reason: "unreadable".to_owned(),
@@ -159,14 +166,7 @@ fn unreadable(device: &Device) -> Result<Prepared, SpoolError> {
         to: None,
         by: Some("inbox".to_owned()),
     };
-    let event = Event {
-        id: Uuid::now_v7(),
-        source: device.urn(),
-        time: sys::now(),
-        subject: None,
-        payload: Payload::TrailGap(gap),
-    };
-    Prepared::bare(event.to_bytes())
+    Prepared::gap(Uuid::now_v7(), &device.urn(), gap)
 }
 
 fn read(text: &[u8]) -> Option<(Vec<Prepared>, Vec<PreparedSnapshot>)> {
@@ -224,5 +224,47 @@ pub(crate) mod hexed {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
         let text = String::deserialize(from)?;
         super::unhex(&text).ok_or_else(|| D::Error::custom("not hexadecimal"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Append, Class, Reader, append_once};
+    use std::time::Duration;
+
+    #[test]
+    fn letters_that_nobody_takes_in_stop_at_a_bound_and_what_comes_after_is_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        let gap = trail::Gap { how: How::Observed, reason: "t".into(), count: None, from: None, to: None, by: None };
+        let event = || Append {
+            event: Prepared::gap(Uuid::now_v7(), "test", gap.clone()).event,
+            class: Class::Full,
+            contents: Vec::new(),
+            if_told: None,
+        };
+        let hook = || append_once(dir.path(), &[event()], Duration::from_secs(5));
+        hook().unwrap();
+        let version = |n: i64| {
+            let conn = rusqlite::Connection::open(&layout.db).unwrap();
+            let was: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+            conn.pragma_update(None, "user_version", n).unwrap();
+            was
+        };
+        let known = version(99);
+        for _ in 0..WAITING_MAX {
+            hook().unwrap();
+        }
+        for _ in 0..3 {
+            assert!(matches!(hook(), Err(SpoolError::InboxFull { .. })));
+        }
+        version(known);
+        hook().unwrap();
+        assert_eq!(waiting(&layout).unwrap(), [] as [PathBuf; 0]);
+        let all = Reader::open(dir.path()).unwrap().events_after(0, 100).unwrap();
+        let told = all.iter().find(|it| it.bytes.as_str().contains("no_room")).expect("a record");
+        assert!(told.bytes.as_str().contains(r#""count":3"#), "{}", told.bytes.as_str());
+        assert_eq!(all.len(), 1 + WAITING_MAX + 1 + 1);
     }
 }

@@ -34,6 +34,7 @@
 //!   spool.lock             held while keys or spool are made or mended
 //!   replay.lock            held by the one process that replays
 //!   machine                a keyed digest of this machine's id
+//!   running/*              a locked file for each long-lived process at work
 //! ```
 //!
 //! # What survives what
@@ -43,7 +44,7 @@
 //! | NORMAL append acknowledged | kept | kept after the next barrier, at most 1 s later | kept |
 //! | FULL append acknowledged | kept | kept | kept |
 //! | letter in the inbox | kept, taken in once | kept | kept |
-//! | in the writer's queue | lost; `flush` first | lost | waits, then counted in one `trail.gap` |
+//! | in the writer's queue | lost, and told (see below); `flush` first | lost, and told | waits, then counted in one `trail.gap` |
 //! | handed to a collector | - | always kept: only events below the last barrier are | - |
 //! | signed head returned | kept | kept, in side file and table | not signed: an error |
 //!
@@ -76,6 +77,23 @@
 //! a letter: temporary name, fsync, rename. The next writer inserts its events in a FULL transaction
 //! and unlinks it afterwards; killed in between, the same event ids are found and left out.
 //!
+//! # Processes that stop without saying so
+//!
+//! A long-lived process holds a file below `running/` and takes it away when everything it had is in the trail.
+//! Whoever finds one that nobody holds makes one `trail.gap` of it (`crash`): from its last sign of life, at
+//! most some seconds before its end, until it was found.
+//!
+//! # When the clock is set
+//!
+//! Order is the seq, never a time; no bound, lease or wait rests on a clock that can be set. A step against the
+//! clock that nobody sets is one `trail.gap` (`clock_back`, `clock_forward`): from what it should have said to
+//! what it says.
+//!
+//! # Where it must not lie
+//!
+//! On a network file system no database is opened: two machines would break it. Events wait in the inbox, whose
+//! letters are whole files, until the directory lies on a disk of this machine.
+//!
 //! # When the file breaks
 //!
 //! A file that is no database, or a damaged one, is renamed and a new one begins: same stream, new
@@ -93,8 +111,10 @@
 //!
 //! This crate is the device's only SQL. It must never send anything, and never print.
 
+mod alive;
 mod append;
 mod bounds;
+mod clock;
 mod content;
 mod continuity;
 mod cursor;
@@ -109,6 +129,7 @@ mod missed;
 mod open;
 mod prepare;
 mod purge;
+mod quarantine;
 mod reader;
 mod salvage;
 mod shed;
@@ -127,6 +148,7 @@ pub use head::is_signed;
 pub use lease::Lease;
 pub use prepare::{Append, Class};
 pub use purge::{Purge, PurgeRepository, Purged};
+pub use quarantine::Quarantined;
 pub use reader::{Reader, Shed, Span, SpoolStatus, Stored};
 pub use snapshot::{BlobKey, GitState, InRepository, Kind, Observed, Snapshot, TextRef};
 pub use verify::{Broken, Report, verify};

@@ -9,13 +9,13 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use countersign_event::payload::{Payload, trail};
-use countersign_event::{Event, How, Timestamp};
+use countersign_event::payload::trail;
+use countersign_event::{How, Timestamp};
 use uuid::Uuid;
 
 use crate::open::{FileLock, Layout, Patience};
-use crate::prepare::{Append, Class};
-use crate::{Device, SpoolError, sys};
+use crate::prepare::Prepared;
+use crate::{SpoolError, sys};
 
 /// How long the file's lock is waited for.
 const LOCK_WAIT: Duration = Duration::from_millis(20);
@@ -49,22 +49,16 @@ impl Missed {
     }
 
     /// Makes the event that tells it.
-    pub(crate) fn gap(self, device: &Device) -> Append {
-        let event = Event {
-            id: Uuid::now_v7(),
-            source: device.urn(),
-            time: sys::now(),
-            subject: None,
-            payload: Payload::TrailGap(trail::Gap {
-                how: How::Observed,
-                reason: "no_room".to_owned(),
-                count: Some(self.count),
-                from: Some(self.from),
-                to: Some(self.to),
-                by: Some("hook".to_owned()),
-            }),
+    pub(crate) fn gap(self, source: &str) -> Prepared {
+        let gap = trail::Gap {
+            how: How::Observed,
+            reason: "no_room".to_owned(),
+            count: Some(self.count),
+            from: Some(self.from),
+            to: Some(self.to),
+            by: Some("hook".to_owned()),
         };
-        Append { event: event.to_bytes(), class: Class::Full, contents: Vec::new(), if_told: None }
+        Prepared::gap(Uuid::now_v7(), source, gap)
     }
 }
 

@@ -30,6 +30,7 @@ pub(crate) struct Layout {
     pub(crate) lease: PathBuf,
     pub(crate) reserve: PathBuf,
     pub(crate) machine: PathBuf,
+    pub(crate) running: PathBuf,
 }
 
 /// The name of the database, and what names of files set aside begin with.
@@ -48,6 +49,7 @@ impl Layout {
             lease: state.join("replay.lock"),
             reserve: state.join("spool.reserve"),
             machine: state.join("machine"),
+            running: state.join("running"),
         }
     }
 
@@ -162,9 +164,13 @@ pub(crate) struct Opened {
 
 /// Opens the spool for writing; makes it, brings its schema up to date, or replaces a broken one.
 pub(crate) fn open(layout: &Layout, patience: &Patience) -> Result<Opened, SpoolError> {
-    check_sqlite()?;
+    check_sqlite(rusqlite::version_number())?;
     sys::private_dir(&layout.state)?;
     sys::private_dir(&layout.inbox)?;
+    check_disk(layout)?;
+    for file in [&layout.db, &layout.wal(), &layout.shm(), &layout.heads] {
+        sys::private_file(file)?;
+    }
     let device = Device::obtain(layout, patience)?;
     let may_mend = patience.left() >= TIME_TO_MEND;
     if layout.db.exists()
@@ -197,20 +203,37 @@ pub(crate) fn set_aside_if(layout: &Layout, file: Option<(u64, u64)>, patience: 
 ///
 /// Errors: `Missing`, `Newer`, `Corrupt`.
 pub(crate) fn open_reader(layout: &Layout, patience: &Patience) -> Result<Connection, SpoolError> {
-    check_sqlite()?;
+    check_sqlite(rusqlite::version_number())?;
     if !layout.db.exists() {
         return Err(SpoolError::Missing { path: layout.db.clone() });
     }
-    let conn = open_ready(layout, patience)?.ok_or_else(|| SpoolError::Missing { path: layout.db.clone() })?;
+    check_disk(layout)?;
+    let missing = || SpoolError::Missing { path: layout.db.clone() };
+    let conn = match open_ready(layout, patience)? {
+        Some(conn) => conn,
+        None if is_older(layout, patience)? => {
+            drop(open(layout, patience)?);
+            open_ready(layout, patience)?.ok_or_else(missing)?
+        }
+        None => return Err(missing()),
+    };
     conn.pragma_update(None, "query_only", true).map_err(|e| SpoolError::sqlite(&layout.db, e))?;
     Ok(conn)
 }
 
-fn check_sqlite() -> Result<(), SpoolError> {
-    if rusqlite::version_number() < SQLITE_OLDEST {
-        return Err(SpoolError::OldSqlite { found: rusqlite::version().to_owned() });
+fn check_sqlite(linked: i32) -> Result<(), SpoolError> {
+    if linked < SQLITE_OLDEST {
+        let (major, minor, patch) = (linked / 1_000_000, linked / 1000 % 1000, linked % 1000);
+        return Err(SpoolError::OldSqlite { found: format!("{major}.{minor}.{patch}") });
     }
     Ok(())
+}
+
+fn check_disk(layout: &Layout) -> Result<(), SpoolError> {
+    match sys::network(&layout.state) {
+        Some(kind) => Err(SpoolError::Network { path: layout.state.clone(), kind }),
+        None => Ok(()),
+    }
 }
 
 /// Opens a spool that needs nothing done. `None` where it is not finished yet.
@@ -222,6 +245,11 @@ fn open_ready(layout: &Layout, patience: &Patience) -> Result<Option<Connection>
         && migrate::version(&conn, &layout.db)? == migrate::LATEST
         && epoch::current(&conn).map_err(sql)?.is_some();
     Ok(ready.then_some(conn))
+}
+
+/// Returns whether an earlier version of ours wrote a spool, and none of this version has opened it yet.
+fn is_older(layout: &Layout, patience: &Patience) -> Result<bool, SpoolError> {
+    Ok((1..migrate::LATEST).contains(&migrate::version(&connect(layout, patience)?, &layout.db)?))
 }
 
 fn make_ready(
@@ -240,9 +268,6 @@ fn make_ready(
             set_aside(layout)?;
         }
         sys::write_whole(&temporary, &layout.db, b"")?;
-    }
-    for file in [&layout.db, &layout.wal(), &layout.shm()] {
-        sys::private_file(file)?;
     }
     let mut conn = connect(layout, patience)?;
     let sql = |e| SpoolError::sqlite(&layout.db, e);
@@ -289,10 +314,9 @@ fn connect(layout: &Layout, patience: &Patience) -> Result<Connection, SpoolErro
 fn set_aside(layout: &Layout) -> Result<(), SpoolError> {
     let stamp = sys::now().to_string().replace([':', '-', '.'], "");
     let mut name = format!("{BROKEN_PREFIX}{stamp}");
-    let mut n = 1;
-    while layout.state.join(&name).exists() {
-        n += 1;
-        name = format!("{BROKEN_PREFIX}{stamp}-{n}");
+    // The greatest name is the newest, whatever became of the clock: it is the one that is salvaged.
+    if let Some(newest) = newest_set_aside(layout).filter(|newest| *newest >= name) {
+        name = format!("{newest}+");
     }
     for (from, suffix) in [(layout.wal(), "-wal"), (layout.shm(), "-shm"), (layout.db.clone(), "")] {
         match fs::rename(&from, layout.state.join(format!("{name}{suffix}"))) {
@@ -317,5 +341,74 @@ fn reason_of(error: &rusqlite::Error) -> String {
     match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => "not_a_database".to_owned(),
         _ => "corrupt".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::{pretend, step_of_clock};
+    use crate::{Append, Class, Placed, Reader, Spool, Writer, append_once, verify};
+    use countersign_event::payload::{Payload, trail};
+    use countersign_event::{Event, How, Timestamp};
+
+    fn event() -> Append {
+        let gap =
+            trail::Gap { how: How::Observed, reason: "test".to_owned(), count: None, from: None, to: None, by: None };
+        let (id, time) = (uuid::Uuid::now_v7(), Timestamp::from_millis(0));
+        let event = Event { id, source: "test".to_owned(), time, subject: None, payload: Payload::TrailGap(gap) };
+        Append { event: event.to_bytes(), class: Class::Full, contents: Vec::new(), if_told: None }
+    }
+
+    #[test]
+    fn on_a_network_file_system_no_spool_is_made_and_events_wait_in_the_inbox_until_it_lies_elsewhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let far = dir.path().join("far");
+        pretend::mount(&far, "nfs4");
+        let state = far.join("state");
+        let error = Spool::open(&state).err().unwrap();
+        assert!(
+            matches!(&error, SpoolError::Network { kind, .. } if kind == "nfs4") && error.is_permanent(),
+            "{error:?}"
+        );
+        assert!(error.to_string().contains("set COUNTERSIGN_HOME=DIR"), "{error}");
+        assert_eq!(append_once(&state, &[event()], Duration::from_secs(5)).unwrap(), Placed::Inbox);
+        let writer = Writer::start(&state);
+        writer.enqueue(event());
+        writer.close(Duration::from_secs(20)).unwrap();
+        assert!(!state.join("spool.db").exists());
+        let near = dir.path().join("near");
+        fs::rename(&state, &near).unwrap();
+        assert_eq!(Spool::open(&near).unwrap().append(&[]).unwrap().inserted, 2);
+        // A spool that was made there before is not read there either, nor taken for a broken one.
+        fs::rename(&near, &state).unwrap();
+        assert!(matches!(Reader::open(&state), Err(SpoolError::Network { .. })));
+        assert!(matches!(verify(&state), Err(SpoolError::Network { .. })));
+        assert!(Spool::open(&state).is_err() && newest_set_aside(&Layout::new(&state)).is_none());
+        pretend::unmount(&far);
+        assert!(verify(&state).unwrap().is_ok());
+    }
+
+    #[test]
+    fn an_sqlite_with_the_fault_in_its_wal_is_refused_by_name() {
+        let error = check_sqlite(3_051_002).unwrap_err();
+        assert_eq!(error.to_string(), "SQLite 3.51.2 is too old for the spool, 3.51.3 is needed");
+        assert!(error.is_permanent() && check_sqlite(SQLITE_OLDEST).is_ok());
+        check_sqlite(rusqlite::version_number()).expect("the one we bring is good");
+    }
+
+    #[test]
+    fn the_file_that_was_set_aside_last_is_the_newest_whatever_became_of_the_clock() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        let mut before: Option<String> = None;
+        for (n, step_ms) in [0, -31_536_000_000, 31_536_000_000, 0, 0].into_iter().enumerate() {
+            step_of_clock::set(step_ms);
+            fs::write(&layout.db, n.to_string()).unwrap();
+            set_aside(&layout).unwrap();
+            let newest = newest_set_aside(&layout).unwrap();
+            assert_eq!(fs::read_to_string(dir.path().join(&newest)).unwrap(), n.to_string());
+            assert_ne!(before.replace(newest.clone()), Some(newest));
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! Everything about an event that can be computed before the write lock is taken.
 
 use countersign_event::content::NewContent;
+use countersign_event::payload::{Payload, trail};
 use countersign_event::{Event, EventBytes};
+use uuid::Uuid;
 
 use crate::content::Sealed;
-use crate::{Device, SpoolError};
+use crate::{Device, SpoolError, sys};
 
 /// How durable an event is when its append returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,6 +70,12 @@ impl Prepared {
     /// Prepares an event that the spool itself writes.
     pub(crate) fn own(event: &Event) -> Prepared {
         Prepared::bare(event.to_bytes()).expect("what we wrote just now is an event")
+    }
+
+    /// Prepares the record of a gap, found now.
+    pub(crate) fn gap(id: Uuid, source: &str, gap: trail::Gap) -> Prepared {
+        let (source, payload) = (source.to_owned(), Payload::TrailGap(gap));
+        Prepared::own(&Event { id, source, time: sys::now(), subject: None, payload })
     }
 
     /// Prepares an event without texts, to be FULL.

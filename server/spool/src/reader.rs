@@ -122,6 +122,11 @@ impl Reader {
         Ok(Reader { conn, layout, device })
     }
 
+    /// Returns the state directory.
+    pub fn directory(&self) -> &Path {
+        &self.layout.state
+    }
+
     pub(crate) fn sql(&self, error: rusqlite::Error) -> SpoolError {
         SpoolError::sqlite(&self.layout.db, error)
     }
@@ -206,10 +211,10 @@ impl Reader {
             if it.set_aside.is_some() {
                 continue;
             }
-            let (last, _) = it.last(&self.conn).map_err(sql)?;
+            let last = it.last_place(&self.conn).map_err(sql)?;
             let acknowledged = "SELECT coalesce(max(acked_through), 0) FROM cursors WHERE epoch = ?";
             let acknowledged = self.conn.query_row(acknowledged, [&it.epoch], |row| row.get(0)).map_err(sql)?;
-            spans.push(Span { last: last.max(it.barrier_seq), acknowledged, epoch: it.epoch });
+            spans.push(Span { last, acknowledged, epoch: it.epoch });
         }
         Ok(spans)
     }
@@ -242,6 +247,7 @@ impl Reader {
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
         let mut losses = self.select("type LIKE 'dev.countersign.trail.%' ORDER BY rowid DESC LIMIT 100", [])?;
         losses.reverse();
+        losses.retain(|it| !is_spent(it));
         Ok(SpoolStatus {
             events,
             pending,
@@ -259,11 +265,22 @@ impl Reader {
         })
     }
 
+    /// Returns how many events a collector does not have. Cost: the same after millions of them, unlike
+    /// that of [`Reader::status`].
+    pub fn waiting(&self, to: Option<&str>) -> Result<u64, SpoolError> {
+        let sql = "SELECT coalesce(sum(max(0, last - coalesce(acked_through, 0))), 0) FROM
+                   (SELECT epoch, (SELECT coalesce(max(seq), 0) FROM events WHERE events.epoch = epochs.epoch) AS last
+                    FROM epochs WHERE set_aside IS NULL) AS ends
+                   LEFT JOIN cursors ON cursors.target = ? AND cursors.epoch = ends.epoch";
+        self.conn.query_row(sql, [to.map_or("", target)], |row| row.get(0)).map_err(|e| self.sql(e))
+    }
+
     fn shed(&self) -> Result<Shed, SpoolError> {
         let mut shed = Shed::default();
         for stored in self.by_type("dev.countersign.trail.trimmed.v1", 0)? {
             let Ok(Payload::TrailTrimmed(it)) = stored.bytes.payload() else { continue };
-            if it.reason == "purge" {
+            // What somebody asked for, and what others hold.
+            if matches!(it.reason.as_str(), "purge" | "age") {
                 continue;
             }
             let lost = it.acknowledged.map_or(0, |had| it.count.saturating_sub(had));
@@ -334,4 +351,8 @@ impl ContentRow {
             }
         }
     }
+}
+/// Says whether an event tells of looks that nothing needed any more, which is no loss.
+fn is_spent(stored: &Stored) -> bool {
+    matches!(stored.bytes.payload(), Ok(Payload::TrailTrimmed(it)) if it.what == "snapshots" && it.reason == "age")
 }

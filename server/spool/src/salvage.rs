@@ -26,7 +26,7 @@ use crate::head::side_heads;
 use crate::open::Layout;
 use crate::prepare::Prepared;
 use crate::reader::{CONTENT_COLUMNS, content_row};
-use crate::shed::Gone;
+use crate::shed::{self, Gone};
 use crate::verify::commitments;
 use crate::{Device, SpoolError, sys};
 
@@ -34,6 +34,8 @@ use crate::{Device, SpoolError, sys};
 const FAILURES_MAX: u32 = 100_000;
 /// Where a table does not even say how long it is.
 const ROWID_MAX: i64 = 1 << 40;
+/// What was let go by a record that is not here.
+const UNTOLD: &str = "trimmed NOT NULL AND NOT EXISTS (SELECT 1 FROM events WHERE id = trimmed)";
 /// Events that are inserted at once.
 const CHUNK: usize = 500;
 
@@ -134,9 +136,9 @@ impl Saving<'_> {
         let now = epoch::begin(self.tx, self.device, "recovered")?;
         self.records(&now, lost)?;
         self.follow(&now)?;
-        let gone = self.texts()?.record(&self.device.urn(), sys::now(), "damaged", None).expect("a record is an event");
-        if let Some(record) = gone {
-            insert(self.tx, &now, &[record], true)?;
+        for gone in [self.texts()?, self.let_go()?] {
+            let record = gone.record(&self.device.urn(), sys::now(), "damaged", None).expect("a record is an event");
+            insert(self.tx, &now, record.as_slice(), true)?;
         }
         Ok(())
     }
@@ -321,8 +323,9 @@ impl Saving<'_> {
         }
         self.tx.execute("DELETE FROM holes WHERE sha256 IS NULL", [])?;
         for saved in &self.saved {
-            for table in ["holes", "heads"] {
-                let sql = format!("DELETE FROM {table} WHERE epoch = ? AND seq > ?");
+            // What had been let go beyond the end keeps its place: the record of it names that.
+            for beyond in ["holes WHERE trimmed IS NULL", "heads WHERE 1"] {
+                let sql = format!("DELETE FROM {beyond} AND epoch = ? AND seq > ?");
                 self.tx.execute(&sql, (&saved.epoch, saved.through))?;
             }
         }
@@ -388,13 +391,25 @@ impl Saving<'_> {
         Ok(())
     }
 
-    /// Notes as gone every text that did not survive, though its event did.
+    /// Notes as gone every text that did not survive, though its event did, and every one that had been let go
+    /// by a record that did not.
     fn texts(&self) -> rusqlite::Result<Gone> {
-        self.tx.execute(
-            "DELETE FROM contents WHERE event <> '' AND NOT EXISTS (SELECT 1 FROM events WHERE id = contents.event)",
-            [],
-        )?;
+        const ALONE: &str = "event <> '' AND NOT EXISTS (SELECT 1 FROM events WHERE id = contents.event)";
+        let mut let_go = self
+            .tx
+            .prepare(&format!("SELECT rowid, event, name, kept FROM contents WHERE trimmed NOT NULL AND {ALONE}"))?;
+        for row in let_go.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?, row.get(3)?))))? {
+            let (rowid, (event, name, kept)): (i64, (String, String, String)) = row?;
+            shed::leave_leaf(self.tx, rowid, &event, &name, &kept)?;
+        }
+        self.tx.execute(&format!("DELETE FROM contents WHERE {ALONE}"), [])?;
         let mut gone = Gone::contents();
+        let mut leaves = self.tx.prepare(&format!("SELECT rowid, name FROM contents WHERE event = '' AND {UNTOLD}"))?;
+        for row in leaves.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))? {
+            let (rowid, name): (i64, String) = row?;
+            gone.leaf_again(self.tx, rowid, &name)?;
+        }
+        let mut told = self.tx.prepare("SELECT 1 FROM events WHERE id = ?")?;
         let mut events = self.tx.prepare("SELECT id, bytes FROM events WHERE instr(bytes, '\"kept\"') > 0")?;
         let mut rows = events.query([])?;
         let mut here = self
@@ -404,12 +419,29 @@ impl Saving<'_> {
             let (event, bytes): (String, String) = (row.get(0)?, row.get(1)?);
             for (name, kept) in commitments(&bytes) {
                 let content = here.query_row((&event, &name, &kept), content_row).optional().ok().flatten();
+                let is_told = match content.as_ref().and_then(|content| content.trimmed.as_ref()) {
+                    Some(record) => told.exists([record])?,
+                    None => true,
+                };
                 let state = content.map(|content| content.state(self.device));
-                if matches!(state, Some(Ok(ContentState::Ok { .. } | ContentState::Shed | ContentState::Erased))) {
+                if is_told
+                    && matches!(state, Some(Ok(ContentState::Ok { .. } | ContentState::Shed | ContentState::Erased)))
+                {
                     continue;
                 }
                 gone.lost(self.tx, &event, &name, &kept)?;
             }
+        }
+        Ok(gone)
+    }
+
+    /// Notes again every event that had been let go by a record that did not survive.
+    fn let_go(&self) -> rusqlite::Result<Gone> {
+        let mut gone = Gone::events();
+        let mut holes = self.tx.prepare(&format!("SELECT epoch, seq, sha256 FROM holes WHERE {UNTOLD}"))?;
+        for row in holes.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))? {
+            let (epoch, seq, digest): (String, u64, [u8; 32]) = row?;
+            gone.event_again(self.tx, &epoch, seq, &digest)?;
         }
         Ok(gone)
     }

@@ -133,6 +133,28 @@ impl Gone {
         Ok(())
     }
 
+    /// Takes over a text that had been let go, of which only its leaf is left.
+    pub(crate) fn leaf_again(&mut self, tx: &Connection, rowid: i64, name: &str) -> rusqlite::Result<()> {
+        tx.execute("UPDATE contents SET trimmed = ? WHERE rowid = ?", (&self.record, rowid))?;
+        self.leaves.extend(leaf_of(name));
+        self.add(0, false);
+        Ok(())
+    }
+
+    /// Takes over an event that had been let go.
+    pub(crate) fn event_again(
+        &mut self,
+        tx: &Connection,
+        epoch: &str,
+        seq: u64,
+        digest: &[u8; 32],
+    ) -> rusqlite::Result<()> {
+        tx.execute("UPDATE holes SET trimmed = ? WHERE epoch = ? AND seq = ?", (&self.record, epoch, seq))?;
+        self.leaves.push(trail::event_leaf(epoch, seq, digest));
+        self.add(0, false);
+        Ok(())
+    }
+
     /// Puts a hole in the place of an event. Its texts are gone already; of them only their leaves stay.
     pub(crate) fn event(&mut self, tx: &Connection, rowid: i64, acknowledged: bool) -> rusqlite::Result<()> {
         let (epoch, seq, hash, id, bytes): (String, u64, Vec<u8>, String, Vec<u8>) = tx
@@ -146,8 +168,7 @@ impl Gone {
             .query_map([&id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
             .collect::<rusqlite::Result<_>>()?;
         for (text, name, kept) in texts {
-            let leaf = hex(&trail::content_leaf(&id, &name, &kept));
-            tx.prepare("UPDATE contents SET event = '', name = ?, kept = '' WHERE rowid = ?")?.execute((leaf, text))?;
+            leave_leaf(tx, text, &id, &name, &kept)?;
         }
         tx.prepare("DELETE FROM events WHERE rowid = ?")?.execute([rowid])?;
         self.leaves.push(trail::event_leaf(&epoch, seq, &digest));
@@ -186,6 +207,14 @@ impl Gone {
             Event { id, source: source.to_owned(), time, subject: None, payload: Payload::TrailTrimmed(trimmed) };
         Prepared::bare(event.to_bytes()).map(Some)
     }
+}
+
+/// Leaves of a text that was let go its leaf, for its event is gone too.
+pub(crate) fn leave_leaf(tx: &Connection, rowid: i64, event: &str, name: &str, kept: &str) -> rusqlite::Result<()> {
+    let leaf = hex(&trail::content_leaf(event, name, kept));
+    tx.prepare("UPDATE contents SET event = '', name = ?, kept = '' WHERE rowid = ?")?
+        .execute((leaf, rowid))
+        .map(|_| ())
 }
 
 /// Reads the leaf that stands in the place of a text whose event is gone.

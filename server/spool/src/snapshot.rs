@@ -2,7 +2,7 @@
 //!
 //! Append-only: a row's number is its place in the order of what was seen. A text is kept once,
 //! however often it was seen. The whole is bounded by bytes, and what is let go, oldest first, is
-//! itself an event.
+//! itself an event; so is what somebody else finds that nothing needs any more.
 
 mod keep;
 mod read;
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Device;
 
-pub(crate) use keep::{PreparedSnapshot, insert};
+pub(crate) use keep::{BYTES_MAX, PreparedSnapshot, insert, make_room};
 pub use read::{BlobKey, Observed, TextRef};
 
 /// A file as somebody saw it at a moment.

@@ -1,5 +1,8 @@
 //! What differs by operating system, and what only the system knows: who may read a file, which
-//! file is behind a path, the time, random bytes.
+//! file is behind a path, on whose disk it is, the time, random bytes.
+
+mod steady;
+mod volume;
 
 use std::fs::{self, File, OpenOptions};
 use std::path::Path;
@@ -7,11 +10,34 @@ use std::path::Path;
 use countersign_event::Timestamp;
 
 use crate::SpoolError;
+pub(crate) use steady::{Steady, steady};
+pub(crate) use volume::network;
+#[cfg(test)]
+pub(crate) use volume::pretend;
 
 /// Returns the time by the system's clock.
 pub(crate) fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    let now = Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+    #[cfg(test)]
+    let now = Timestamp::from_millis(now.as_millis() + step_of_clock::get());
+    now
+}
+
+/// A clock that tests set, each its own thread's.
+#[cfg(test)]
+pub(crate) mod step_of_clock {
+    use std::cell::Cell;
+
+    thread_local!(static STEP_MS: Cell<i64> = const { Cell::new(0) });
+
+    pub(crate) fn set(ms: i64) {
+        STEP_MS.set(ms);
+    }
+
+    pub(super) fn get() -> i64 {
+        STEP_MS.get()
+    }
 }
 
 /// Returns `N` random bytes.
@@ -24,12 +50,19 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], SpoolError> {
 /// Makes a directory that only its owner can enter, and closes it if it stands open.
 pub(crate) fn private_dir(path: &Path) -> Result<(), SpoolError> {
     imp::create_dir(path).map_err(|e| SpoolError::io("create", path, e))?;
-    imp::restrict(path, 0o700).map_err(|e| SpoolError::io("restrict", path, e))
+    restrict(path, 0o700).map_err(|e| SpoolError::io("restrict", path, e))
+}
+
+fn restrict(path: &Path, mode: u32) -> std::io::Result<()> {
+    if imp::restrict(path, mode)? {
+        tracing::warn!(path = %path.display(), "it was open to others than its owner, and is closed again");
+    }
+    Ok(())
 }
 
 /// Takes a file's permissions from everybody but its owner. A missing file is no error.
 pub(crate) fn private_file(path: &Path) -> Result<(), SpoolError> {
-    match imp::restrict(path, 0o600) {
+    match restrict(path, 0o600) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(SpoolError::io("restrict", path, e)),
         _ => Ok(()),
     }
@@ -96,11 +129,13 @@ mod imp {
         DirBuilder::new().recursive(true).mode(0o700).create(path)
     }
 
-    pub(super) fn restrict(path: &Path, mode: u32) -> io::Result<()> {
-        if fs::metadata(path)?.mode() & 0o077 != 0 {
+    /// Returns whether it had to be done.
+    pub(super) fn restrict(path: &Path, mode: u32) -> io::Result<bool> {
+        let stood_open = fs::metadata(path)?.mode() & 0o077 != 0;
+        if stood_open {
             fs::set_permissions(path, Permissions::from_mode(mode))?;
         }
-        Ok(())
+        Ok(stood_open)
     }
 
     pub(super) fn private(options: &mut OpenOptions) {
@@ -133,8 +168,8 @@ mod imp {
     }
 
     /// A profile directory is its user's own already.
-    pub(super) fn restrict(path: &Path, _mode: u32) -> io::Result<()> {
-        std::fs::metadata(path).map(|_| ())
+    pub(super) fn restrict(path: &Path, _mode: u32) -> io::Result<bool> {
+        std::fs::metadata(path).map(|_| false)
     }
 
     pub(super) fn private(_options: &mut OpenOptions) {}

@@ -20,6 +20,7 @@ use crate::content::ContentState;
 use crate::epoch::{self, Epoch};
 use crate::head::{SideHeads, is_signed, side_heads};
 use crate::open::{Layout, Patience, open_reader};
+use crate::quarantine::AGAIN;
 use crate::reader::{CONTENT_COLUMNS, content_row};
 use crate::{Device, SpoolError, shed};
 
@@ -192,6 +193,7 @@ impl Walk<'_> {
         for epoch in &epochs {
             if let Some(file) = &epoch.set_aside {
                 self.report.set_aside.push((epoch.epoch.clone(), file.clone()));
+                self.let_go_beyond(conn, &epoch.epoch, 0)?;
                 continue;
             }
             self.epoch(conn, epoch)?;
@@ -269,9 +271,12 @@ impl Walk<'_> {
             passed.hashes.push(hash);
             self.report.events += 1;
         }
-        if seq < epoch.barrier_seq {
-            return self.stop(name, seq + 1, "the event is missing");
+        while seq < epoch.barrier_seq {
+            hash = self.hole(conn, name, seq + 1, hash)?;
+            passed.hashes.push(hash);
+            seq += 1;
         }
+        self.let_go_beyond(conn, name, seq)?;
         self.report.epochs += 1;
         self.report.last_seq = seq;
         self.report.signed_through = 0;
@@ -279,16 +284,20 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Goes on across an event that was let go. Returns the chain's hash after it.
+    /// Goes on across an event that was let go, or that went again from another place. Returns the chain's
+    /// hash after it.
     fn hole(&mut self, conn: &Connection, epoch: &str, seq: u64, previous: Hash) -> Result<Hash, Stop> {
         let found = conn
             .query_row(
-                "SELECT sha256, hash, trimmed FROM holes WHERE epoch = ? AND seq = ? AND trimmed IS NOT NULL",
+                "SELECT sha256, hash, trimmed, reason FROM holes WHERE epoch = ? AND seq = ? AND hash IS NOT NULL",
                 (epoch, seq),
-                |row| Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, [u8; 32]>(1)?, row.get::<_, String>(2)?)),
+                |row| {
+                    let (digest, hash) = (row.get::<_, [u8; 32]>(0)?, row.get::<_, [u8; 32]>(1)?);
+                    Ok((digest, hash, row.get::<_, Option<String>>(2)?, row.get::<_, String>(3)?))
+                },
             )
             .optional();
-        let (digest, hash, record) = match found {
+        let (digest, hash, record, reason) = match found {
             Ok(Some(hole)) => hole,
             Ok(None) => return self.stop(epoch, seq, "the event is missing"),
             Err(error) if is_damage(&error) => return self.stop(epoch, seq, "the hole can't be read"),
@@ -298,9 +307,32 @@ impl Walk<'_> {
         if after.0 != hash {
             return self.stop(epoch, seq, "the hole's digest does not match the chain");
         }
-        self.gone(record, epoch, seq, trail::event_leaf(epoch, seq, &digest));
-        self.report.events_shed += 1;
+        match (record, reason.strip_prefix(AGAIN)) {
+            (Some(record), _) => {
+                self.gone(record, epoch, seq, trail::event_leaf(epoch, seq, &digest));
+                self.report.events_shed += 1;
+            }
+            (None, Some(id)) if is_elsewhere(conn, id, &digest)? => {}
+            _ => return self.stop(epoch, seq, "the event is missing"),
+        }
         Ok(after)
+    }
+
+    /// Counts what had been let go beyond the end of an epoch before it was ended: whatever else stood there has
+    /// another place now, so only the records can be held against it.
+    fn let_go_beyond(&mut self, conn: &Connection, epoch: &str, end: u64) -> Result<(), Stop> {
+        let mut statement =
+            conn.prepare("SELECT seq, sha256, trimmed FROM holes WHERE epoch = ? AND seq > ? AND trimmed IS NOT NULL")?;
+        let mut rows = statement.query((epoch, end))?;
+        while let Some(row) = rows.next()? {
+            let (seq, digest): (u64, [u8; 32]) = (row.get(0)?, row.get(1)?);
+            if !self.ended.contains_key(epoch) {
+                return self.stop(epoch, seq, "a hole stands beyond the last event");
+            }
+            self.gone(row.get(2)?, epoch, seq, trail::event_leaf(epoch, seq, &digest));
+            self.report.events_shed += 1;
+        }
+        Ok(())
     }
 
     fn gone(&mut self, record: String, epoch: &str, seq: u64, leaf: [u8; 32]) {
@@ -484,6 +516,19 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         subject: row.get(6)?,
         bytes: row.get(7)?,
     })
+}
+
+/// Returns whether the event with this id and digest has another place, or was let go there.
+fn is_elsewhere(conn: &Connection, id: &str, digest: &[u8; 32]) -> rusqlite::Result<bool> {
+    let bytes: Option<String> =
+        conn.query_row("SELECT bytes FROM events WHERE id = ?", [id], |row| row.get(0)).optional()?;
+    match bytes {
+        Some(bytes) => Ok(sha256(bytes.as_bytes()) == *digest),
+        None => {
+            let let_go = "SELECT 1 FROM holes WHERE sha256 = ? AND trimmed IS NOT NULL LIMIT 1";
+            conn.query_row(let_go, [digest], |_| Ok(())).optional().map(|found| found.is_some())
+        }
+    }
 }
 
 /// Returns the epochs that were recovered or forked, with the last event that is theirs for certain.

@@ -11,14 +11,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use countersign_event::payload::{Payload, trail};
-use countersign_event::{Event, How, Timestamp};
+use countersign_event::payload::trail;
+use countersign_event::{How, Timestamp};
 use uuid::Uuid;
 
+use crate::alive::{self, Alive, Dead};
 use crate::append::Spool;
 use crate::inbox;
 use crate::open::{Layout, Patience};
-use crate::prepare::{Append, Class, Prepared};
+use crate::prepare::{Append, Prepared};
 use crate::snapshot::Snapshot;
 use crate::{Device, SpoolError, sys};
 
@@ -123,11 +124,12 @@ struct Dropped {
 impl Writer {
     /// Starts the thread and returns at once; the spool is opened there.
     pub fn start(state: &Path) -> Writer {
-        Writer::start_bounded(state, QUEUE_BYTES_MAX)
+        Writer::start_as(state, "writer", QUEUE_BYTES_MAX)
     }
 
-    /// Starts with another bound for what may wait in memory.
-    pub fn start_bounded(state: &Path, bytes_max: usize) -> Writer {
+    /// Starts under the name by which it is told that this process stopped without saying so, and with a bound
+    /// for what may wait in memory.
+    pub fn start_as(state: &Path, name: &str, bytes_max: usize) -> Writer {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             wake: Condvar::new(),
@@ -135,11 +137,11 @@ impl Writer {
             patience: Patience::of(LOCK_WAIT),
             bytes_max,
         });
-        let state = state.to_owned();
+        let (state, name) = (state.to_owned(), name.to_owned());
         let for_thread = Arc::clone(&shared);
         let spawned = std::thread::Builder::new()
             .name("spool-writer".to_owned())
-            .spawn(move || Thread::new(state, for_thread).run());
+            .spawn(move || Thread::new(state, name, for_thread).run());
         if let Err(e) = spawned {
             let mut queue = shared.lock();
             queue.ended = true;
@@ -183,6 +185,12 @@ impl Writer {
         if wake {
             shared.wake.notify_all();
         }
+    }
+
+    /// Returns what a person must do before events can enter the spool again; meanwhile they go to the inbox.
+    pub fn trouble(&self) -> Option<String> {
+        let error = self.handle.shared.lock().last_error.clone();
+        error.filter(|error| error.is_permanent()).map(|error| error.to_string())
     }
 
     /// Waits until everything taken in so far survives power loss, in the spool or in the inbox.
@@ -253,6 +261,9 @@ struct Thread {
     spool: Option<Spool>,
     /// Kept apart from the spool: the inbox needs it when the spool can't be had.
     device: Option<Device>,
+    /// What this process calls itself, and that it is at work.
+    name: String,
+    alive: Option<Alive>,
     /// When the first append that no barrier covers was made.
     unsafe_since: Option<Instant>,
     retry: Duration,
@@ -279,9 +290,10 @@ enum Landed {
 }
 
 impl Thread {
-    fn new(state: PathBuf, shared: Arc<Shared>) -> Thread {
+    fn new(state: PathBuf, name: String, shared: Arc<Shared>) -> Thread {
         let layout = Layout::new(&state);
-        Thread { state, layout, shared, spool: None, device: None, unsafe_since: None, retry: RETRY_FIRST }
+        let (spool, device, alive, unsafe_since) = (None, None, None, None);
+        Thread { state, layout, shared, spool, device, name, alive, unsafe_since, retry: RETRY_FIRST }
     }
 
     fn run(mut self) {
@@ -302,6 +314,9 @@ impl Thread {
             self.report(error);
         }
         self.spool = None; // whoever waits for the end may want the files
+        if let Some(alive) = self.alive.take() {
+            alive.end();
+        }
         let mut queue = self.shared.lock();
         queue.ended = true;
         queue.barrier_made = queue.settled;
@@ -365,13 +380,18 @@ impl Thread {
             // A help for later, not evidence: the rest of them is not worth holding up the trail.
             self.report(error);
         }
+        let landed_in_spool = matches!(placed, Landed::Full | Landed::Normal);
         match placed {
             Landed::Full => self.unsafe_since = None,
             Landed::Normal => self.unsafe_since = self.unsafe_since.or_else(|| Some(Instant::now())),
             // Safe by itself, and says nothing about what is in the spool.
             Landed::Inbox | Landed::Nothing => {}
         }
+        self.sign();
         let mut queue = self.shared.lock();
+        if landed_in_spool {
+            queue.last_error = None;
+        }
         queue.bytes -= bytes;
         queue.settled += count;
         if self.unsafe_since.is_none() {
@@ -398,7 +418,7 @@ impl Thread {
         let device = self.device.as_ref().expect("set above");
         let mut prepared = appends.iter().map(|append| Prepared::new(append, device)).collect::<Result<Vec<_>, _>>()?;
         if let Some(dropped) = dropped {
-            prepared.push(gap(device, dropped)?);
+            prepared.push(gap(device, dropped));
         }
         Ok(prepared)
     }
@@ -446,7 +466,36 @@ impl Thread {
         }
     }
 
+    /// Says that this process is at work.
+    fn sign(&mut self) {
+        match &self.alive {
+            Some(alive) => alive.sign(),
+            None => match Alive::begin(&self.layout, &self.name) {
+                Ok(alive) => self.alive = Some(alive),
+                Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "nobody is told when we stop"),
+            },
+        }
+    }
+
+    /// Tells what processes stopped without saying so.
+    fn tell_dead(&mut self) {
+        let dead = alive::dead(&self.layout);
+        if dead.is_empty() {
+            return;
+        }
+        let told = self.with_spool(|spool| {
+            let source = spool.device().urn();
+            spool.append_prepared(&dead.iter().map(|it| it.gap(&source)).collect::<Vec<_>>())
+        });
+        match told {
+            Ok(_) => dead.into_iter().for_each(Dead::told),
+            Err(error) => self.report(error),
+        }
+    }
+
     fn look_at_inbox(&mut self) {
+        self.sign();
+        self.tell_dead();
         match inbox::waiting(&self.layout) {
             Ok(letters) if letters.is_empty() => {}
             // An append of nothing takes the letters in.
@@ -483,8 +532,12 @@ impl Thread {
     }
 
     fn report(&self, error: SpoolError) {
-        tracing::warn!(error = &error as &dyn std::error::Error, "the spool's writer has trouble");
-        self.shared.lock().last_error = Some(Arc::new(error));
+        let mut queue = self.shared.lock();
+        // Said once: what stays wrong is met with every group.
+        if queue.last_error.as_ref().is_none_or(|last| last.to_string() != error.to_string()) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the spool's writer has trouble");
+        }
+        queue.last_error = Some(Arc::new(error));
     }
 
     fn report_and_wait(&mut self, error: SpoolError) {
@@ -509,22 +562,14 @@ fn take_group(queue: &mut Queue) -> Turn {
     Turn::Write(work, dropped)
 }
 
-fn gap(device: &Device, dropped: &Dropped) -> Result<Prepared, SpoolError> {
-    let event = Event {
-        id: Uuid::now_v7(),
-        source: device.urn(),
-        time: sys::now(),
-        subject: None,
-        payload: Payload::TrailGap(trail::Gap {
-            how: How::Observed,
-            reason: "overflow".to_owned(),
-            count: Some(dropped.count),
-            from: Some(dropped.from),
-            to: Some(dropped.to),
-            by: None,
-        }),
+fn gap(device: &Device, dropped: &Dropped) -> Prepared {
+    let gap = trail::Gap {
+        how: How::Observed,
+        reason: "overflow".to_owned(),
+        count: Some(dropped.count),
+        from: Some(dropped.from),
+        to: Some(dropped.to),
+        by: None,
     };
-    let mut prepared = Prepared::bare(event.to_bytes())?;
-    prepared.class = Class::Full;
-    Ok(prepared)
+    Prepared::gap(Uuid::now_v7(), &device.urn(), gap)
 }

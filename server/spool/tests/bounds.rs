@@ -166,6 +166,49 @@ fn events_become_holes_only_when_no_text_is_left_and_the_chain_holds_across_them
     assert_eq!((shed.events, shed.events_lost), (report.events_shed, report.events_shed));
 }
 
+/// Appends until so many events have become holes; returns the epoch.
+fn until_holes(spool: &mut Spool, dir: &Path, holes: i64) -> String {
+    let mut n = 100;
+    loop {
+        let events: Vec<Append> = (n..n + 100).map(|n| with_class(light(n), Class::Full)).collect();
+        let epoch = spool.append(&events).unwrap().epoch;
+        n += 100;
+        if ask::<i64>(dir, "SELECT count(*) FROM holes") >= holes {
+            return epoch;
+        }
+        assert!(n < 20_000);
+    }
+}
+
+#[test]
+fn events_that_were_let_go_on_both_sides_of_a_fork_are_still_accounted_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = open(dir.path());
+    let epoch = until_holes(&mut spool, dir.path(), 20);
+    let holes: u64 = ask::<i64>(dir.path(), "SELECT max(seq) FROM holes") as u64;
+    spool.head().unwrap();
+    let before = verify(dir.path()).unwrap();
+    assert!(before.is_ok() && before.events_shed == holes, "{before:?}");
+    // The collector has another history from an event on that is gone from here, with the one before it.
+    assert!(spool.forked(TO, &epoch, holes / 2).unwrap());
+    let after = verify(dir.path()).unwrap();
+    assert!(after.is_ok(), "{after:?}");
+    assert_eq!((after.events_shed, after.events), (holes, before.events + 1));
+    let (mut places, mut bytes) = (Vec::new(), 0);
+    while let Some(pending) = spool.next_batch(TO, 50, 1 << 20).unwrap() {
+        let hash = spool_hash(&spool, &pending.batch.events, pending.batch.previous);
+        bytes += pending.batch.events.iter().filter(|item| matches!(item, Item::Event(_))).count() as u64;
+        places.push((pending.batch.epoch == epoch, pending.last_seq));
+        assert!(pending.batch.head.seq >= pending.last_seq && pending.batch.head.epoch == pending.batch.epoch);
+        spool.acknowledge(TO, &pending.batch.epoch, pending.last_seq, hash).unwrap();
+    }
+    assert_eq!(places.iter().rfind(|(old, _)| *old), Some(&(true, holes / 2 - 1)), "{places:?}");
+    assert_eq!((bytes, spool.backlog(TO).unwrap()), (after.events, 0), "every event that is here arrives");
+    // A hole that is taken away beyond the end is missed, too.
+    tamper(dir.path(), &format!("DELETE FROM holes WHERE epoch = '{epoch}' AND seq = {}", holes - 1));
+    assert!(!verify(dir.path()).unwrap().is_ok());
+}
+
 #[test]
 fn an_event_that_a_collector_has_goes_before_an_older_one_that_none_has() {
     let dir = tempfile::tempdir().unwrap();

@@ -133,6 +133,35 @@ fn what_a_collector_refuses_as_a_fork_arrives_in_a_new_epoch_once_and_in_order()
 }
 
 #[test]
+fn one_fork_after_another_in_the_middle_of_what_is_sent_moves_everything_once_and_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(dir.path()).unwrap();
+    let first = spool.append(&(1..=30).map(event).collect::<Vec<_>>()).unwrap().epoch;
+    spool.head().unwrap();
+    // Half of a batch was taken before the verdict.
+    assert!(spool.forked(TO, &first, 11).unwrap());
+    let second = spool.append(&[event(31)]).unwrap().epoch;
+    spool.head().unwrap();
+    // The epoch that everything went to is another's too, from its tenth event on: after the record and 11 to 18.
+    assert!(spool.forked(TO, &second, 10).unwrap());
+    let third = spool.append(&[event(32)]).unwrap().epoch;
+    // And the first one differs earlier than was known: it ended long ago, so 5 to 10 follow at the end.
+    assert!(spool.forked(TO, &first, 5).unwrap());
+    assert_eq!(spool.append(&[event(33)]).unwrap().epoch, third, "no epoch more for what is current already");
+    spool.barrier().unwrap();
+    let numbers = |text: &String| (1..=33).find(|n| event(*n).event.as_str() == text);
+    let sent = drain(&mut spool);
+    let order: Vec<u64> = sent.iter().filter_map(numbers).collect();
+    let expected: Vec<u64> = [1..=4, 11..=18, 19..=30, 31..=32, 5..=10, 33..=33].into_iter().flatten().collect();
+    assert_eq!(order, expected);
+    assert_eq!(sent.len(), 33 + 3, "and a record of each verdict");
+    assert_eq!(forks(dir.path()).len(), 3);
+    assert_eq!(spool.backlog(TO).unwrap(), 0);
+    let report = verify(dir.path()).unwrap();
+    assert_eq!((report.is_ok(), report.epochs, report.events), (true, 3, 36), "{report:?}");
+}
+
+#[test]
 fn a_fork_moves_nothing_that_was_acknowledged_and_opens_an_epoch_even_where_nothing_is_left_to_move() {
     let dir = tempfile::tempdir().unwrap();
     let mut spool = Spool::open(dir.path()).unwrap();

@@ -4,9 +4,10 @@
 
 mod support;
 
-use std::time::Duration;
-
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
 
 use countersign_event::batch::Item;
 use countersign_event::chain::Hash;
@@ -14,6 +15,7 @@ use countersign_event::{EventBytes, Timestamp};
 use countersign_spool::{Append, Class, Kind, Placed, Reader, Snapshot, Spool, SpoolError, append_once, verify};
 use proptest::prelude::*;
 use support::{event, with_class};
+use tempfile::TempDir;
 
 #[derive(Clone, Debug)]
 enum Action {
@@ -22,8 +24,11 @@ enum Action {
     Redo,
     Barrier,
     Head,
-    /// The process goes without a word: no barrier, no head, no close.
-    Crash,
+    /// The process is killed: no barrier, no head, no close, what is in the WAL stays there. With
+    /// `halfway`, another one is killed in the middle of a transaction.
+    Crash {
+        halfway: bool,
+    },
     /// A hook comes by; with `locked`, while another process holds the lock.
     Hook {
         locked: bool,
@@ -85,13 +90,44 @@ fn snapshot(path: u8, text: u8) -> Snapshot {
     Snapshot { spans_json: Some("[]".to_owned()), ..Snapshot::of(format!("/{path}"), Kind::Saved, text, time) }
 }
 
+/// What is on the disk at this moment, as the next process finds it.
+fn left_behind(state: &Path) -> TempDir {
+    let to = tempfile::tempdir().unwrap();
+    fs::create_dir(to.path().join("inbox")).unwrap();
+    for inside in ["", "inbox"] {
+        for file in fs::read_dir(state.join(inside)).into_iter().flatten() {
+            let (from, name) = (file.as_ref().unwrap().path(), file.as_ref().unwrap().file_name());
+            match name.to_str().unwrap() {
+                "inbox" => {}
+                // Memory that processes share is gone with the last of them.
+                "spool.db-shm" => {}
+                "spool.reserve" => fs::rename(from, to.path().join(name)).unwrap(),
+                _ => fs::copy(from, to.path().join(inside).join(name)).map(|_| ()).unwrap(),
+            }
+        }
+    }
+    to
+}
+
+/// A transaction that has written to the WAL and not committed.
+fn begun(state: &Path) -> rusqlite::Connection {
+    let conn = rusqlite::Connection::open(state.join("spool.db")).unwrap();
+    conn.execute_batch(
+        "PRAGMA cache_size = 2; BEGIN IMMEDIATE; UPDATE epochs SET barrier_seq = 4711; CREATE TABLE halfway (x);
+         INSERT INTO halfway WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)
+         SELECT randomblob(2000) FROM n",
+    )
+    .unwrap();
+    conn
+}
+
 fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         4 => (1_u64..6, prop_oneof![Just(Class::Normal), Just(Class::Full)]).prop_map(|(n, class)| Action::Append(n, class)),
         1 => Just(Action::Redo),
         1 => Just(Action::Barrier),
         1 => Just(Action::Head),
-        2 => Just(Action::Crash),
+        2 => any::<bool>().prop_map(|halfway| Action::Crash { halfway }),
         2 => any::<bool>().prop_map(|locked| Action::Hook { locked }),
         4 => (1_usize..8, any::<bool>()).prop_map(|(most, answered)| Action::Batch { most, answered }),
         1 => (0_u64..100).prop_map(Action::Back),
@@ -105,7 +141,7 @@ proptest! {
 
     #[test]
     fn the_spool_is_the_queue_of_what_was_appended(actions in prop::collection::vec(action(), 1..40)) {
-        let dir = tempfile::tempdir().unwrap();
+        let mut dir = tempfile::tempdir().unwrap();
         let mut spool = Spool::open(dir.path()).unwrap();
         let mut model = Queue { first: true, ..Queue::default() };
         let (mut n, mut last): (u64, Vec<Append>) = (0, Vec::new());
@@ -135,8 +171,12 @@ proptest! {
                     prop_assert_eq!(spool.head().unwrap().seq, model.len());
                     model.vouch();
                 }
-                Action::Crash => {
-                    drop(spool);
+                Action::Crash { halfway } => {
+                    let other = halfway.then(|| begun(dir.path()));
+                    let left = left_behind(dir.path());
+                    // Closed in order, and where nobody looks any more.
+                    drop((spool, other));
+                    dir = left;
                     spool = Spool::open(dir.path()).unwrap();
                     model.first = true;
                 }

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use countersign_event::batch::Item;
 use countersign_event::chain;
-use countersign_spool::{Class, Reader, Spool, Writer, append_once, verify};
+use countersign_event::payload::{Payload, trail};
+use countersign_spool::{Class, Reader, Spool, SpoolError, Writer, append_once, verify};
 use support::{ask, event, with_class};
 
 const JOB: &str = "SPOOL_TEST_JOB";
@@ -28,6 +29,8 @@ fn child() {
     let first: u64 = std::env::var(FIRST).unwrap().parse().unwrap();
     match job.as_str() {
         "hooks" => {
+            support::say("ready");
+            std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
             for n in first..first + 10 {
                 append_once(state, &[event(n)], Duration::from_millis(100)).unwrap();
             }
@@ -55,6 +58,28 @@ fn child() {
             writer.close(Duration::from_secs(60)).unwrap();
             support::say(&format!("wrote {n}"));
         }
+        // Appends one event, says so, and waits for its end.
+        "live" => {
+            let writer = Writer::start_as(state, "tap", 1 << 20);
+            writer.enqueue(event(first));
+            writer.flush(Duration::from_secs(60)).unwrap();
+            support::say("lives");
+            std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+            writer.close(Duration::from_secs(60)).unwrap();
+        }
+        // Appends one event and says whether it could; then waits until it can.
+        "refused" => {
+            assert!(append_once(state, &[event(first)], Duration::from_millis(100)).is_err());
+            let writer = Writer::start(state);
+            writer.enqueue(event(first + 1));
+            let Err(SpoolError::Unwritten { events: 1, source: Some(why) }) = writer.flush(Duration::from_secs(1))
+            else {
+                panic!("nothing can be written here")
+            };
+            support::say(&format!("refused: {why}"));
+            writer.flush(Duration::from_secs(60)).unwrap();
+            writer.close(Duration::from_secs(60)).unwrap();
+        }
         other => panic!("no job {other}"),
     }
 }
@@ -71,34 +96,37 @@ fn spawn(job: &str, state: &Path, first: u64) -> Child {
         .unwrap()
 }
 
+/// Processes that all wait for the same moment: none begins before the last one is there.
+fn at_once(job: &str, state: &Path, count: u64) -> Vec<Child> {
+    let mut children: Vec<Child> = (0..count).map(|i| spawn(job, state, i * 1000)).collect();
+    for child in &mut children {
+        let out = child.stdout.take().unwrap();
+        let mut lines = BufReader::new(out);
+        let mut line = String::new();
+        while !line.ends_with("ready\n") {
+            assert!(lines.read_line(&mut line).unwrap() > 0, "it is there");
+        }
+        // What the harness still says must find somebody who listens.
+        std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
+    }
+    for child in &mut children {
+        drop(child.stdin.take());
+    }
+    children
+}
+
 #[test]
-fn eight_short_lived_processes_on_a_new_machine_lose_and_double_nothing() {
+fn sixteen_processes_that_start_at_once_on_a_new_machine_share_one_spool_and_lose_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let children: Vec<Child> = (0..8).map(|i| spawn("hooks", dir.path(), i * 1000)).collect();
-    for child in children {
-        assert!(child.wait_with_output().unwrap().status.success());
+    for mut child in at_once("hooks", dir.path(), 16) {
+        assert!(child.wait().unwrap().success());
     }
     // What waits in the inbox, if the lock was late.
     let mut spool = Spool::open(dir.path()).unwrap();
     while Reader::open(dir.path()).unwrap().status(None).unwrap().inbox > 0 {
         spool.append(&[]).unwrap();
     }
-    assert_eq!(ask::<i64>(dir.path(), "SELECT count(DISTINCT id) FROM events"), 80);
-    let report = verify(dir.path()).unwrap();
-    assert_eq!((report.is_ok(), report.last_seq, report.epochs), (true, 80, 1), "{report:?}");
-}
-
-#[test]
-fn sixteen_processes_that_start_at_once_on_a_new_machine_share_one_spool() {
-    let dir = tempfile::tempdir().unwrap();
-    let children: Vec<Child> = (0..16).map(|i| spawn("hooks", dir.path(), i * 1000)).collect();
-    for child in children {
-        assert!(child.wait_with_output().unwrap().status.success());
-    }
-    let mut spool = Spool::open(dir.path()).unwrap();
-    while Reader::open(dir.path()).unwrap().status(None).unwrap().inbox > 0 {
-        spool.append(&[]).unwrap();
-    }
+    assert_eq!(ask::<i64>(dir.path(), "SELECT count(DISTINCT id) FROM events"), 160);
     let report = verify(dir.path()).unwrap();
     assert_eq!((report.is_ok(), report.last_seq, report.epochs), (true, 160, 1), "{report:?}");
 }
@@ -173,4 +201,127 @@ fn a_process_killed_at_any_moment_leaves_everything_it_acknowledged() {
     assert!(stored.len() <= acknowledged.len() + 5);
     let report = verify(dir.path()).unwrap();
     assert_eq!((report.is_ok(), report.epochs), (true, 1), "{report:?}");
+}
+
+/// Starts a process that lives until its standard input closes.
+fn living(state: &Path, n: u64) -> Child {
+    let mut child = spawn("live", state, n);
+    let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
+    lines.find(|line| line.as_ref().unwrap().contains("lives")).unwrap().unwrap();
+    child
+}
+
+fn crashes(state: &Path) -> Vec<trail::Gap> {
+    let gaps = Reader::open(state).unwrap().by_type("dev.countersign.trail.gap.v1", 0).unwrap();
+    let read = gaps.iter().filter_map(|it| match it.bytes.payload() {
+        Ok(Payload::TrailGap(gap)) if gap.reason == "crash" => Some(gap),
+        _ => None,
+    });
+    read.collect()
+}
+
+fn now_ms() -> i64 {
+    i64::try_from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap()
+}
+
+#[test]
+fn a_process_that_stopped_without_saying_so_is_told_once_with_its_name_and_period() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut killed, mut ends, lives) = (living(dir.path(), 1), living(dir.path(), 2), living(dir.path(), 3));
+    let began = now_ms();
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    drop(ends.stdin.take());
+    assert!(ends.wait().unwrap().success());
+    // A hook finds it, and so does every writer after it; the one that lives is not taken for dead.
+    append_once(dir.path(), &[event(10)], Duration::from_secs(20)).unwrap();
+    append_once(dir.path(), &[event(11)], Duration::from_secs(20)).unwrap();
+    Writer::start(dir.path()).close(Duration::from_secs(20)).unwrap();
+    let told = crashes(dir.path());
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((told[0].by.as_deref(), told[0].count), (Some("tap"), None));
+    let (from, to) = (told[0].from.unwrap().as_millis(), told[0].to.unwrap().as_millis());
+    assert!(from <= to && to >= began && to <= now_ms(), "{from} {to} {began}");
+    assert!(from > began - 600_000, "its last sign of life is of this test");
+    // A power cut leaves the files of all that were at work.
+    let mut lives = lives;
+    lives.kill().unwrap();
+    lives.wait().unwrap();
+    Writer::start(dir.path()).close(Duration::from_secs(20)).unwrap();
+    assert_eq!(crashes(dir.path()).len(), 2);
+    assert_eq!(std::fs::read_dir(dir.path().join("running")).unwrap().count(), 0);
+    assert!(verify(dir.path()).unwrap().is_ok());
+}
+
+#[test]
+fn a_finder_that_was_killed_before_it_forgot_tells_nothing_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut killed = living(dir.path(), 1);
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let running = dir.path().join("running");
+    let file = std::fs::read_dir(&running).unwrap().next().unwrap().unwrap().path();
+    let bytes = std::fs::read(&file).unwrap();
+    append_once(dir.path(), &[event(10)], Duration::from_secs(20)).unwrap();
+    // As it lies when the finder dies between its commit and the unlink.
+    std::fs::write(&file, bytes).unwrap();
+    append_once(dir.path(), &[event(11)], Duration::from_secs(20)).unwrap();
+    assert_eq!(crashes(dir.path()).len(), 1);
+    assert!(!file.exists());
+}
+
+/// Runs as somebody whom file permissions bind: the superuser may write anywhere.
+#[cfg(unix)]
+fn spawn_bound(job: &str, dir: &Path, state: &Path, n: u64) -> Child {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    use std::os::unix::process::CommandExt;
+    const NOBODY: u32 = 65_534;
+    let exe = dir.join("test");
+    std::fs::copy(std::env::current_exe().unwrap(), &exe).unwrap();
+    let mut command = Command::new(&exe);
+    if std::fs::metadata(dir).unwrap().uid() == 0 {
+        std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).unwrap();
+        for path in std::fs::read_dir(state).unwrap().map(|it| it.unwrap().path()).chain([state.to_owned()]) {
+            chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command
+        .args(["child", "--exact", "--nocapture", "--test-threads=1"])
+        .env(JOB, job)
+        .env(STATE, state)
+        .env(FIRST, n.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_directory_that_is_read_only_is_an_error_that_says_so_and_passes_when_it_is_not() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    Spool::open(&state).unwrap().append(&[event(1)]).unwrap();
+    let set = |dirs, files| {
+        for path in std::fs::read_dir(&state).unwrap().map(|it| it.unwrap().path()).chain([state.clone()]) {
+            let mode = if path.is_dir() { dirs } else { files };
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+    };
+    set(0o500, 0o400);
+    let mut child = spawn_bound("refused", dir.path(), &state, 10);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let why = lines.find_map(|line| line.unwrap().rsplit_once("refused: ").map(|(_, why)| why.to_owned()));
+    let why = why.expect("it says why");
+    assert!(why.contains(state.to_str().unwrap()), "{why}");
+    set(0o700, 0o600);
+    for line in lines {
+        line.unwrap();
+    }
+    assert!(child.wait().unwrap().success());
+    // It may have found its way into the inbox first.
+    Spool::open(&state).unwrap().append(&[]).unwrap();
+    assert_eq!(ask::<i64>(&state, "SELECT count(*) FROM events"), 2, "{why}");
+    assert!(verify(&state).unwrap().is_ok());
 }

@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use countersign_event::batch::Item;
 use countersign_event::chain::{self, Hash};
-use countersign_spool::{Append, Placed, Reader, Spool, SpoolError, Writer, append_once, verify};
-use support::{ask, event, event_with_content, tamper};
+use countersign_event::content::KeepReason;
+use countersign_spool::{Append, Class, Placed, Reader, Spool, SpoolError, Writer, append_once, verify};
+use support::{ask, event, event_with_content, event_with_text, light, noise, tamper};
 
 const TO: &str = "https://collector.example";
 
@@ -242,6 +243,61 @@ fn a_text_that_did_not_survive_is_noted_as_gone_and_its_event_stays() {
     assert!(trimmed[0].bytes.as_str().contains("\"count\":1"), "{}", trimmed[0].bytes.as_str());
 }
 
+/// Builds a spool in which texts and events were let go, each kind by several records.
+fn trimmed_trail(state: &Path) {
+    let mut spool = Spool::open(state).unwrap();
+    spool.set_max_bytes(512 << 10);
+    let full = |append: Append| Append { class: Class::Full, ..append };
+    for first in (1..400).step_by(20) {
+        let text = |n| event_with_text(n, &noise(n, 1_500), KeepReason::Threshold);
+        let both = |n| [text(n), full(event(1000 + n))];
+        spool.append(&(first..first + 20).flat_map(both).collect::<Vec<_>>()).unwrap();
+    }
+    let mut n = 10_000;
+    while ask::<i64>(state, "SELECT count(*) FROM holes") < 40 {
+        spool.append(&(n..n + 10).map(|n| full(light(n))).collect::<Vec<_>>()).unwrap();
+        n += 100;
+    }
+    spool.head().unwrap();
+    drop(spool);
+    tamper(state, "PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
+#[test]
+fn what_had_been_let_go_before_a_damage_is_accounted_for_after_it() {
+    let records = "SELECT seq FROM events WHERE type LIKE '%trimmed%' AND instr(bytes, '\"what\":\"contents\"') > 0";
+    let of_events = "SELECT seq FROM events WHERE type LIKE '%trimmed%' AND instr(bytes, '\"what\":\"events\"') > 0";
+    let first_of = |sql: &str| format!("({sql} ORDER BY seq LIMIT 1)");
+    // What somebody altered: the first event, one amid the holes, one behind them, one whose text had been let
+    // go, and the records themselves.
+    let places = [
+        "(SELECT min(seq) FROM events)".to_owned(),
+        "(SELECT min(seq) FROM events WHERE seq > 40)".to_owned(),
+        "(SELECT max(seq) - 20 FROM events)".to_owned(),
+        "(SELECT max(seq) FROM events WHERE type LIKE '%texted%')".to_owned(),
+        first_of(records),
+        first_of(of_events),
+    ];
+    let whole = tempfile::tempdir().unwrap();
+    trimmed_trail(whole.path());
+    let before = verify(whole.path()).unwrap();
+    assert!(before.is_ok() && before.contents_shed > 0 && before.events_shed >= 40, "{before:?}");
+    for place in places {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["spool.db", "device.key", "heads.jsonl", "machine"] {
+            fs::copy(whole.path().join(name), dir.path().join(name)).unwrap();
+        }
+        tamper(dir.path(), &format!("UPDATE events SET bytes = replace(bytes, 'a', 'b') WHERE seq = {place}"));
+        assert!(!verify(dir.path()).unwrap().is_ok());
+        tamper_open(dir.path());
+        Spool::open(dir.path()).unwrap().append(&[event(999_999)]).unwrap();
+        let after = verify(dir.path()).unwrap();
+        assert!(after.is_ok(), "{place}: {after:?}");
+        assert_eq!(after.events_shed, before.events_shed, "{place}");
+        assert!(after.contents_shed >= before.contents_shed, "{place}: {after:?}");
+    }
+}
+
 #[test]
 fn sixteen_processes_that_find_a_broken_spool_set_one_file_aside_and_share_the_new_one() {
     let dir = tempfile::tempdir().unwrap();
@@ -301,10 +357,15 @@ fn a_newer_spool_is_left_alone_and_events_go_to_the_inbox() {
     let writer = Writer::start(dir.path());
     writer.enqueue(event(5));
     writer.flush(Duration::from_secs(20)).unwrap();
+    let said = writer.trouble().unwrap();
+    assert!(said.contains("has schema 99, this version knows") && said.ends_with("update countersign"), "{said}");
     assert_eq!(set_aside(dir.path()), [] as [String; 0]);
     // The newer version is back.
     tamper(dir.path(), &format!("PRAGMA user_version = {version}"));
     assert_eq!(Spool::open(dir.path()).unwrap().append(&[]).unwrap().inserted, 2);
+    writer.enqueue(event(6));
+    writer.flush(Duration::from_secs(20)).unwrap();
+    assert_eq!(writer.trouble(), None);
 }
 
 #[test]
@@ -362,15 +423,25 @@ fn directories_and_files_are_for_their_owner_alone_even_if_somebody_opened_them(
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("state");
     fs::create_dir(&state).unwrap();
-    fs::set_permissions(&state, fs::Permissions::from_mode(0o755)).unwrap();
-    let mut spool = Spool::open(&state).unwrap();
-    spool.append(&[event(1)]).unwrap();
-    spool.head().unwrap();
+    let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&state), 0o700);
-    for entry in fs::read_dir(&state).unwrap() {
-        let path = entry.unwrap().path();
-        let expected = if path.is_dir() { 0o700 } else { 0o600 };
-        assert_eq!(mode(&path), expected, "{}", path.display());
+    let entries = || fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path());
+    set(&state, 0o755);
+    Writer::start(&state).close(Duration::from_secs(20)).unwrap();
+    for round in 0..2 {
+        let mut spool = Spool::open(&state).unwrap();
+        spool.append(&[event(round)]).unwrap();
+        spool.head().unwrap();
+        assert_eq!(mode(&state), 0o700);
+        for path in entries() {
+            let expected = if path.is_dir() { 0o700 } else { 0o600 };
+            assert_eq!(mode(&path), expected, "{}", path.display());
+        }
+        // Somebody opens what holds anything; the next process closes it.
+        set(&state, 0o777);
+        for name in ["spool.db", "spool.db-wal", "spool.db-shm", "heads.jsonl", "device.key"] {
+            set(&state.join(name), 0o666);
+        }
+        set(&state.join("inbox"), 0o777);
     }
 }

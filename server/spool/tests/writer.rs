@@ -92,7 +92,7 @@ fn what_does_not_fit_is_counted_and_becomes_one_gap() {
     drop(Spool::open(dir.path()).unwrap());
     let lock = hold_the_lock(dir.path());
     let size = event(0).event.as_bytes().len() + 128;
-    let writer = Writer::start_bounded(dir.path(), size * 10);
+    let writer = Writer::start_as(dir.path(), "test", size * 10);
     let (mut taken, before) = (0, Instant::now());
     for n in 0..1000 {
         writer.enqueue(with_class(event(n), Class::Full));

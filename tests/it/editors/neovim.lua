@@ -121,6 +121,38 @@ local function scenario()
     return report.hover ~= nil
   end)
 
+  -- Who wrote which line, while somebody asks for it.
+  vim.cmd.runtime('plugin/countersign.lua')
+  local function signs()
+    local found = {}
+    local space = vim.api.nvim_create_namespace('countersign.authorship')
+    for _, mark in ipairs(vim.api.nvim_buf_get_extmarks(0, space, 0, -1, { details = true })) do
+      found[mark[2] + 1] = vim.trim(mark[4].sign_text)
+    end
+    local text = {}
+    for line = 1, vim.api.nvim_buf_line_count(0) do
+      table.insert(text, found[line] or '-')
+    end
+    return table.concat(text)
+  end
+  report.signs = { signs() }
+  vim.cmd('Countersign authorship')
+  wait('signs', function()
+    return signs() == '?HM'
+  end)
+  type_keys('Goprint(1)<Esc>')
+  wait('a sign at the new line', function()
+    return signs() == '?HMH'
+  end)
+  type_keys('ggdd')
+  wait('signs that moved', function()
+    return signs() == 'HMH'
+  end)
+  vim.cmd('Countersign authorship')
+  table.insert(report.signs, signs())
+  type_keys('u')
+  table.insert(report.signs, signs())
+
   for _, attached in ipairs(vim.lsp.get_clients()) do
     attached:stop()
   end

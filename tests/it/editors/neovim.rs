@@ -34,6 +34,8 @@ fn a_suggestion_accepted_in_neovim_is_flagged_there_and_traced_afterwards() {
     assert_eq!(diagnostics[0]["line"], 2);
     assert!(["WARN", "INFO"].contains(&diagnostics[0]["severity"].as_str().unwrap()), "{diagnostics:?}");
     assert!(report["hover"]["contents"].to_string().contains("stand-in"), "{}", report["hover"]);
+    // Before anybody asked, and when nobody asks any more.
+    assert_eq!(report["signs"], serde_json::json!(["---", "---", "----"]));
 
     // The trail. The servers go on for a moment after the editor.
     let contribution = wait_for("the acceptance in the trail", || {

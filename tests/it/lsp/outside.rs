@@ -192,6 +192,75 @@ fn a_line_that_is_saved_right_after_it_was_typed_stays_the_persons() {
     client.finish();
 }
 
+/// Waits until the server has looked at the disk for all it was told: it does that in order.
+fn looked_at(client: &mut Client, beside: &mut File) {
+    beside.change(client, &[(0, 0, 0, 0, "ab")]);
+    wait_for("a look at the disk", || (client.attribution(&beside.uri)["pending"] == false).then_some(()));
+}
+
+/// Who wrote which line, as another process answers later.
+fn blamed(world: &World, file: &File) -> String {
+    let asked = ["blame", "--json", "--", file.path.to_str().unwrap()];
+    let answer = world.json(asked).remove(0);
+    let author = |line: &Value| line["author"].as_str().unwrap().to_owned();
+    answer["lines"].as_array().unwrap().iter().map(author).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_small_reload_is_nobodys_typing_though_a_person_types_and_saves_at_once() {
+    // Two characters and more, one character, and a second reload after the first.
+    for (came, edits) in [
+        ("x = compute()\n", vec![(1, 0, 1, 0, "x = compute()\n")]),
+        ("8", vec![(1, 0, 1, 0, "8")]),
+        ("ab\n9", vec![(1, 0, 1, 0, "ab\n"), (2, 0, 2, 0, "9")]),
+    ] {
+        let world = World::new();
+        let mut file = File::new(world.path().join("a.py"), "import os\n");
+        let mut beside = File::new(world.path().join("beside.py"), "");
+        let mut client = Client::initialized(&world, utf16());
+        file.open(&mut client);
+        beside.open(&mut client);
+        looked_at(&mut client, &mut beside);
+        let mut there = file.text();
+        for edit in edits {
+            there.push_str(edit.4);
+            std::fs::write(&file.path, &there).unwrap();
+            file.change(&mut client, &[edit]);
+            beside.save(&mut client, "ab");
+            looked_at(&mut client, &mut beside);
+            if edit.4 == "ab\n" {
+                // That it was a reload has to be known: then the text is the file's again.
+                file.becomes(&mut client, "unknown 0:0-2:0");
+            }
+        }
+        file.change(&mut client, &[(0, 0, 0, 0, "mine = 1\n")]);
+        file.save(&mut client, &format!("mine = 1\n{there}"));
+        let expected = format!("human {}", vec!["unknown"; there.lines().count()].join(" "));
+        wait_for("the writers", || (lines(&mut client, &file.uri) == expected).then_some(()));
+        client.finish();
+        assert_eq!(blamed(&world, &file), expected, "{came:?}");
+    }
+}
+
+#[test]
+fn what_a_person_types_after_a_save_and_saves_again_is_theirs() {
+    let world = World::new();
+    let mut file = File::new(world.path().join("a.py"), "import os\n");
+    let mut client = Client::initialized(&world, utf16());
+    file.open(&mut client);
+    let mut text = file.text();
+    for line in 1..20 {
+        let typed = format!("x = {line}\n");
+        text.push_str(&typed);
+        file.change(&mut client, &[(line, 0, line, 0, &typed)]);
+        file.save(&mut client, &text);
+    }
+    wait_for("all to be looked up", || (client.attribution(&file.uri)["pending"] == false).then_some(()));
+    file.becomes(&mut client, "unknown 0:0-1:0 | human 1:0-20:0");
+    client.finish();
+    assert_eq!(blamed(&world, &file), format!("unknown {}", vec!["human"; 19].join(" ")));
+}
+
 #[test]
 fn an_editor_that_asked_is_told_when_the_writers_are_known() {
     let world = World::new();

@@ -1,79 +1,122 @@
-//! After a long outage: the backlog drains in flat memory, and recording goes on beside it.
+//! After a long outage: the backlog drains in flat memory, from the language server itself, and typing
+//! costs what it costs otherwise.
+//!
+//! `COUNTERSIGN_OUTAGE_EVENTS=4000000` makes the backlog so large, `COUNTERSIGN_LONG=1` ten million
+//! events, which take about 16 GB of disk.
 
-use std::process::Stdio;
+use std::fs;
 use std::time::{Duration, Instant};
 
-use countersign_spool::{Append, Class, Spool, Writer};
+use countersign_spool::Spool;
+use serde_json::json;
 
-use super::{Collector, Device, light};
-use crate::support::{World, is_long, memory_kib, wait_for};
+use super::{Collector, Device, light, path};
+use crate::lsp::client::Client;
+use crate::support::{DEADLINE, World, is_long, memory_kib};
 
-/// The longest of so many enqueues, as the editor's side sees them.
-fn longest_enqueue(writer: &Writer, numbers: std::ops::Range<u32>) -> Duration {
-    let events: Vec<Append> = numbers.map(|n| Append { class: Class::Normal, ..light(n) }).collect();
-    let mut longest = Duration::ZERO;
-    for event in events {
-        let start = Instant::now();
-        writer.enqueue(event);
-        longest = longest.max(start.elapsed());
+const URI: &str = "file:///home/dev/outage.py";
+
+/// An editor with one document, and how many changes it made.
+struct Editor {
+    client: Client,
+    version: i64,
+}
+
+impl Editor {
+    fn start(world: &World) -> Editor {
+        let mut client = Client::initialized(world, json!({}));
+        client.open(URI, "python", 0, &"    value = compute(argument, other)\n".repeat(1_000));
+        let mut editor = Editor { client, version: 0 };
+        // The first ones wait for the spool to be opened.
+        editor.keystrokes(50);
+        editor
     }
-    longest
+
+    /// How long so many keystrokes take, each with a question right behind it.
+    fn keystrokes(&mut self, count: u32) -> Vec<Duration> {
+        let key = |_| {
+            let start = Instant::now();
+            self.version += 1;
+            self.client.change(URI, self.version, &[(500, 4, 500, 4, "x")]);
+            self.client.request("countersign/status", json!({}));
+            start.elapsed()
+        };
+        (0..count).map(key).collect()
+    }
+}
+
+fn percentiles(times: &mut [Duration]) -> String {
+    times.sort();
+    let at = |percent: usize| times[(times.len() - 1) * percent / 100];
+    format!("p50 {:.0?}, p99 {:.0?}, longest {:.0?}", at(50), at(99), at(100))
 }
 
 #[test]
-fn a_long_backlog_drains_in_flat_memory_while_recording_goes_on() {
-    let backlog: u32 = if is_long() { 10_000_000 } else { 20_000 };
+fn a_long_backlog_drains_in_flat_memory_while_somebody_types() {
+    let asked = std::env::var("COUNTERSIGN_OUTAGE_EVENTS").ok().map(|it| it.parse().expect("a number"));
+    let backlog: u32 = asked.unwrap_or(if is_long() { 10_000_000 } else { 20_000 });
     let world = World::new();
     let mut spool = Spool::open(&world.state()).expect("a spool");
+    spool.set_max_bytes(u64::MAX);
     for first in (0..backlog).step_by(5_000) {
-        spool.append(&(first..first + 5_000).map(light).collect::<Vec<_>>()).expect("a group");
+        spool.append(&(first..backlog.min(first + 5_000)).map(light).collect::<Vec<_>>()).expect("a group");
     }
     drop(spool);
-    let writer = Writer::start(&world.state());
-    let before = longest_enqueue(&writer, backlog..backlog + 500);
-    writer.flush(Duration::from_secs(20)).expect("it is written");
+    let config = world.home().join("config/config.toml");
+    fs::create_dir_all(config.parent().expect("a directory")).expect("it can be made");
+    let bound = format!("[spool]\nmax_bytes = {}\n", i64::MAX);
+    fs::write(&config, &bound).expect("a configuration");
+    let mut editor = Editor::start(&world);
+    let mut alone = editor.keystrokes(1_000);
+    editor.client.finish();
 
     let collector = Collector::start(&world);
-    let token = world.token("device");
-    let to = collector.url();
-    let mut replayer = world.replay(&to, &token).stdout(Stdio::null()).spawn().expect("replay starts");
+    let (to, token) = (collector.url(), world.token("device"));
+    let online = format!("{bound}[collector]\nurl = {to:?}\ntoken_file = {:?}\n", path(&token));
+    fs::write(&config, online).expect("a configuration");
     let started = Instant::now();
-    let reached = |share: u64| {
-        wait_for_long("the drain", || world.pending(&to) <= u64::from(backlog) * share / 100);
-        (memory_kib(replayer.id()), memory_kib(collector.child.id()))
-    };
-    let early = reached(80);
-    let during = longest_enqueue(&writer, backlog + 500..backlog + 1_000);
-    writer.flush(Duration::from_secs(20)).expect("it is written");
-    let late = reached(5);
-    wait_for_long("the end", || world.pending(&to) == 0);
+    let mut editor = Editor::start(&world);
+    let (mut beside, mut memory) = (Vec::new(), Vec::new());
+    let mut last = (u64::MAX, Instant::now());
+    loop {
+        let waiting = world.pending(&to);
+        // Its own few events come and go.
+        if waiting < 50 {
+            break;
+        }
+        if waiting < last.0 {
+            last = (waiting, Instant::now());
+        }
+        assert!(last.1.elapsed() < DEADLINE, "{waiting} events wait and nothing moves");
+        beside.extend(editor.keystrokes(20));
+        let done = 100 - (waiting * 100 / u64::from(backlog)).min(100);
+        memory.push((done, memory_kib(editor.client.id()), memory_kib(collector.child.id())));
+    }
     let took = started.elapsed();
-    replayer.kill().expect("it can be killed");
-    replayer.wait().expect("it is gone");
+    let of = |is_late: bool| {
+        let part = memory.iter().filter(|it| (it.0 > 50) == is_late);
+        part.map(|it| (it.1, it.2)).reduce(|a, b| (a.0.max(b.0), a.1.max(b.1))).expect("it was looked at")
+    };
+    let (early, late) = (of(false), of(true));
     eprintln!(
-        "outage: {backlog} events in {took:?}; replayer {} kB, then {} kB; collector {} kB, then {} kB; \
-         longest enqueue {before:?}, while it drained {during:?}",
-        early.0, late.0, early.1, late.1
+        "outage: {backlog} events in {took:.1?}, {:.0} a second; resident at most in the first half and in the second: \
+         server {} kB, {} kB; collector {} kB, {} kB; a keystroke without: {}; while it drains ({}): {}",
+        f64::from(backlog) / took.as_secs_f64(),
+        early.0,
+        late.0,
+        early.1,
+        late.1,
+        percentiles(&mut alone),
+        beside.len(),
+        percentiles(&mut beside)
     );
     // What a drain holds is a batch; a backlog kept in memory would be tens of megabytes.
-    assert!(late.0 < early.0 + 8 * 1024, "the replayer grew from {} to {} kB", early.0, late.0);
-    if !is_long() {
+    assert!(late.0 < early.0 + 8 * 1024, "the server grew from {} to {} kB", early.0, late.0);
+    assert!(late.1 < early.1 + 8 * 1024, "the collector grew from {} to {} kB", early.1, late.1);
+    editor.client.finish();
+    assert!(world.replay_once(&to, &token).status.success());
+    assert_eq!(world.verified()["ok"], true);
+    if asked.is_none() && !is_long() {
         assert_eq!(world.archived(), world.spooled());
     }
-}
-
-/// As [`wait_for`], again and again while it goes on.
-fn wait_for_long(what: &str, mut ready: impl FnMut() -> bool) {
-    let hours = if is_long() { 600 } else { 4 };
-    for _ in 0..hours {
-        let start = Instant::now();
-        let done = wait_for(what, || match ready() {
-            true => Some(true),
-            false => (start.elapsed() > Duration::from_secs(20)).then_some(false),
-        });
-        if done {
-            return;
-        }
-    }
-    panic!("waited too long for {what}");
 }

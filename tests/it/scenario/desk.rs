@@ -14,13 +14,22 @@ use crate::support::{World, wait_for};
 
 /// One story's world.
 pub(super) struct Desk {
-    world: World,
-    editor: Option<Editor>,
+    /// The first one's directory is where everything happens.
+    people: Vec<Person>,
+    /// Who is at the desk now.
+    who: usize,
     /// The work tree we stand in.
     here: PathBuf,
     calls: usize,
     /// What an agent's call under way is to do, until the next step that is no `and`.
     under_way: Option<Call>,
+}
+
+/// A person with a device and an editor of their own.
+struct Person {
+    name: &'static str,
+    world: World,
+    editor: Option<Editor>,
 }
 
 /// An agent's call.
@@ -37,13 +46,9 @@ impl Desk {
         let world = World::new();
         let here = world.path().join("app");
         std::fs::create_dir_all(&here).unwrap();
-        let mut desk = Desk { world, editor: None, here, calls: 0, under_way: None };
-        for args in [
-            &["init", "-q", "-b", "main"][..],
-            &["config", "user.email", "dev@example.org"],
-            &["config", "user.name", "Dev"],
-            &["config", "commit.gpgsign", "false"],
-        ] {
+        let people = vec![Person { name: "me", world, editor: None }];
+        let mut desk = Desk { people, who: 0, here, calls: 0, under_way: None };
+        for args in [&["init", "-q", "-b", "main"][..], &["config", "commit.gpgsign", "false"]] {
             desk.git(args, "", true);
         }
         if hooks {
@@ -80,7 +85,14 @@ impl Desk {
     fn act(&mut self, step: &Step, said: &[&str]) {
         match said {
             ["blame", ..] => {}
-            ["in", dir] => self.here = self.world.path().join(dir),
+            ["in", dir] => self.here = self.people[0].world.path().join(dir),
+            ["as", "me"] => self.who = 0,
+            ["as", "you"] => {
+                if self.people.len() == 1 {
+                    self.people.push(Person { name: "you", world: World::new(), editor: None });
+                }
+                self.who = 1;
+            }
             ["git", args @ ..] => self.run_git(args, true),
             ["git!", args @ ..] => self.run_git(args, false),
             ["me", "quits"] => self.quit(),
@@ -108,20 +120,23 @@ impl Desk {
             ["me", "replaces", file, how @ ..] => self.edit(step, file, how, Manner::Whole),
             ["formatter", "rewrites", file, how @ ..] => self.edit(step, file, how, Manner::AtOnce),
             [tool, "completes", file, how @ ..] => {
-                let (file, text) = (self.here.join(file), self.text(step, how));
-                self.editor().suggest(tool, &file, &text, true);
-                self.save(&file);
+                self.suggest(step, tool, file, how, true);
+                self.save(&self.here.join(file));
             }
-            [tool, "offers", file, how @ ..] => {
-                let (file, text) = (self.here.join(file), self.text(step, how));
-                self.editor().suggest(tool, &file, &text, false);
-            }
+            [tool, "offers", file, how @ ..] => self.suggest(step, tool, file, how, false),
             ["someone", "writes", file, how @ ..] => {
                 self.write(&self.here.join(file), &self.bytes(step, how));
                 self.notice();
             }
             ["me" | "someone", "runs", command] => {
                 self.shell(command);
+                self.notice();
+            }
+            ["me", "edits", file, "elsewhere"] => {
+                let file = self.here.join(file);
+                self.write(&file, &self.bytes(step, &[]));
+                let known = json!({ "type": "known_human", "cwd": self.here, "edited_filepaths": [file] });
+                self.hook("agent-v1", &known);
                 self.notice();
             }
             [agent, "edits", file, how @ ..] => {
@@ -136,9 +151,26 @@ impl Desk {
 
     // --- the person
 
+    fn world(&self) -> &World {
+        &self.people[self.who].world
+    }
+
     fn editor(&mut self) -> &mut Editor {
-        let world = &self.world;
-        self.editor.get_or_insert_with(|| Editor::start(world))
+        let Person { world, editor, .. } = &mut self.people[self.who];
+        editor.get_or_insert_with(|| Editor::start(world))
+    }
+
+    fn suggest(&mut self, step: &Step, tool: &str, file: &str, how: &[&str], take: bool) {
+        let (file, text) = (self.here.join(file), self.text(step, how));
+        self.editor();
+        let Person { world, editor: Some(editor), .. } = &mut self.people[self.who] else {
+            unreachable!("just opened")
+        };
+        if how.contains(&"tapped") {
+            editor.ask(world, tool, &file, &text, take);
+        } else {
+            editor.suggest(tool, &file, &text, take);
+        }
     }
 
     fn edit(&mut self, step: &Step, file: &str, how: &[&str], manner: Manner) {
@@ -154,11 +186,12 @@ impl Desk {
         let before = self.last_snapshot(file);
         if self.editor().save(file) {
             wait_for("the saved text to be in the spool", || (self.last_snapshot(file) > before).then_some(()));
+            self.notice();
         }
     }
 
     fn last_snapshot(&self, file: &Path) -> i64 {
-        let spool = self.world.home().join("state/spool.db");
+        let spool = self.world().home().join("state/spool.db");
         let Ok(spool) = Connection::open_with_flags(spool, OpenFlags::SQLITE_OPEN_READ_ONLY) else { return 0 };
         let path = file.to_str().expect("a path of ours");
         let newest = "SELECT coalesce(max(rowid), 0) FROM snapshots WHERE path = ?";
@@ -167,13 +200,11 @@ impl Desk {
     }
 
     fn notice(&mut self) {
-        if let Some(editor) = &mut self.editor {
-            editor.notice();
-        }
+        self.people.iter_mut().filter_map(|person| person.editor.as_mut()).for_each(Editor::notice);
     }
 
     fn quit(&mut self) {
-        if let Some(editor) = self.editor.take() {
+        if let Some(editor) = self.people[self.who].editor.take() {
             editor.quit();
         }
     }
@@ -181,7 +212,9 @@ impl Desk {
     /// The end of the story.
     pub(super) fn leave(mut self) {
         self.finish_call();
-        self.quit();
+        for person in &mut self.people {
+            person.editor.take().into_iter().for_each(Editor::quit);
+        }
     }
 
     // --- texts
@@ -270,7 +303,7 @@ impl Desk {
     }
 
     fn hook(&self, client: &str, said: &Value) {
-        let mut command = self.world.countersign(["hook", client]);
+        let mut command = self.world().countersign(["hook", client]);
         let mut child = command.current_dir(&self.here).stdin(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(said.to_string().as_bytes()).unwrap();
         assert!(child.wait().unwrap().success());
@@ -303,10 +336,15 @@ impl Desk {
 
     /// Runs a program as this person's shell would.
     fn run(&self, mut command: Command, input: &str) -> Output {
+        let Person { name, world, .. } = &self.people[self.who];
         command
             .current_dir(&self.here)
-            .env("COUNTERSIGN_HOME", self.world.home())
-            .env("COUNTERSIGN_POLICY", self.world.policy_file())
+            .env("COUNTERSIGN_HOME", world.home())
+            .env("COUNTERSIGN_POLICY", world.policy_file())
+            .env("GIT_AUTHOR_NAME", name)
+            .env("GIT_AUTHOR_EMAIL", format!("{name}@example.org"))
+            .env("GIT_COMMITTER_NAME", name)
+            .env("GIT_COMMITTER_EMAIL", format!("{name}@example.org"))
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_CONFIG_SYSTEM", "/dev/null")
             .env("GIT_EDITOR", "true")
@@ -321,7 +359,7 @@ impl Desk {
     }
 
     fn countersign(&self, args: &[&str]) -> Output {
-        self.world.countersign(args).current_dir(&self.here).output().unwrap()
+        self.world().countersign(args).current_dir(&self.here).output().unwrap()
     }
 
     fn blame(&self, step: &Step, file: &str, rev: Option<&str>, score: &mut Score) {

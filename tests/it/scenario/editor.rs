@@ -7,17 +7,24 @@ use serde_json::{Value, json};
 use similar::{DiffOp, TextDiff};
 use tower_lsp::ls_types::Uri;
 
+use super::tapped::Tapped;
 use crate::lsp::client::Client;
 use crate::support::{World, wait_for};
 
 /// Characters that arrive in one change while somebody types.
 const STROKE: usize = 4;
 
-/// An editor with its language server.
+/// An editor with its language servers.
 pub(super) struct Editor {
-    client: Client,
+    servers: Servers,
     open: BTreeMap<PathBuf, Document>,
     suggestions: usize,
+}
+
+/// Ours, and an AI's behind the tap where the story has one.
+struct Servers {
+    ours: Client,
+    ai: Option<Tapped>,
 }
 
 struct Document {
@@ -54,7 +61,8 @@ pub(super) enum Manner {
 impl Editor {
     /// Starts an editor.
     pub(super) fn start(world: &World) -> Editor {
-        Editor { client: Client::initialized(world, json!({})), open: BTreeMap::new(), suggestions: 0 }
+        let servers = Servers { ours: Client::initialized(world, json!({})), ai: None };
+        Editor { servers, open: BTreeMap::new(), suggestions: 0 }
     }
 
     /// Opens a file as it is on the disk; one that is not there is new.
@@ -64,7 +72,7 @@ impl Editor {
         }
         let text = std::fs::read_to_string(path).unwrap_or_default();
         let uri = Uri::from_file_path(path).expect("an absolute path").to_string();
-        self.client.open(&uri, "python", 0, &text);
+        self.servers.open(&uri, 0, &text);
         let document = Document { uri, saved: text.clone(), text, version: 0, undo: Vec::new(), redo: Vec::new() };
         self.open.insert(path.to_owned(), document);
         self.look(path);
@@ -73,8 +81,8 @@ impl Editor {
     /// Looks at a document before going on, as a person does: until the server knows whose its text is.
     fn look(&mut self, path: &Path) {
         let uri = self.open[path].uri.clone();
-        let client = &mut self.client;
-        wait_for("the writers of the text", || (client.attribution(&uri)["pending"] == false).then_some(()));
+        let ours = &mut self.servers.ours;
+        wait_for("the writers of the text", || (ours.attribution(&uri)["pending"] == false).then_some(()));
     }
 
     /// Makes a document another, and remembers how to undo that.
@@ -86,11 +94,11 @@ impl Editor {
         match manner {
             Manner::Whole => {
                 undo.push(Edit { start: 0, end: target.len(), text: document.text.clone() });
-                document.whole(&mut self.client, target);
+                document.whole(&mut self.servers, target);
             }
             Manner::AtOnce => {
                 undo.push(Edit { start: 0, end: target.len(), text: document.text.clone() });
-                document.apply(&mut self.client, &edits);
+                document.apply(&mut self.servers, &edits);
             }
             Manner::Typing | Manner::Pasting => {
                 for edit in &edits {
@@ -100,7 +108,7 @@ impl Editor {
                         text: document.text[edit.start..edit.end].to_owned(),
                     };
                     undo.push(inverse);
-                    document.apply(&mut self.client, std::slice::from_ref(edit));
+                    document.apply(&mut self.servers, std::slice::from_ref(edit));
                 }
             }
         }
@@ -114,7 +122,7 @@ impl Editor {
     pub(super) fn undo(&mut self, path: &Path) {
         let document = self.open.get_mut(path).expect("an open document");
         let edits = document.undo.pop().expect("something to undo");
-        let back = document.play(&mut self.client, edits);
+        let back = document.play(&mut self.servers, edits);
         document.redo.push(back);
     }
 
@@ -122,7 +130,7 @@ impl Editor {
     pub(super) fn redo(&mut self, path: &Path) {
         let document = self.open.get_mut(path).expect("an open document");
         let edits = document.redo.pop().expect("something to redo");
-        let back = document.play(&mut self.client, edits);
+        let back = document.play(&mut self.servers, edits);
         document.undo.push(back);
     }
 
@@ -143,20 +151,44 @@ impl Editor {
             }
             message
         };
-        self.client.notify("countersign/suggestion", message("shown"));
+        self.servers.ours.notify("countersign/suggestion", message("shown"));
         if !take {
-            return self.client.notify("countersign/suggestion", message("rejected"));
+            return self.servers.ours.notify("countersign/suggestion", message("rejected"));
         }
+        self.take(path, &edit);
+        self.servers.ours.notify("countersign/suggestion", message("accepted"));
+    }
+
+    /// Asks an AI's server behind the tap for what would make a document another, and takes it or not.
+    pub(super) fn ask(&mut self, world: &World, tool: &str, path: &Path, target: &str, take: bool) {
+        self.open(path);
+        if self.servers.ai.is_none() {
+            let mut ai = Tapped::start(world, tool);
+            self.open.values().for_each(|it| ai.open(&it.uri, it.version, &it.text));
+            self.servers.ai = Some(ai);
+        }
+        let document = &self.open[path];
+        let edit = one_edit(&document.text, target);
+        let range = json!({ "start": position(&document.text, edit.start), "end": position(&document.text, edit.end) });
+        let uri = document.uri.clone();
+        let command = self.servers.ai.as_mut().expect("just started").offer(&uri, &range, &edit.text);
+        if take {
+            self.take(path, &edit);
+            self.servers.ai.as_mut().expect("just started").accept(world, &command);
+        }
+    }
+
+    /// Applies what was offered, so that it can be undone.
+    fn take(&mut self, path: &Path, edit: &Edit) {
         let document = self.open.get_mut(path).expect("open");
         let inverse = Edit {
             start: edit.start,
             end: edit.start + edit.text.len(),
             text: document.text[edit.start..edit.end].to_owned(),
         };
-        document.apply(&mut self.client, std::slice::from_ref(&edit));
+        document.apply(&mut self.servers, std::slice::from_ref(edit));
         document.undo.push(vec![inverse]);
         document.redo.clear();
-        self.client.notify("countersign/suggestion", message("accepted"));
     }
 
     /// Writes a document to the disk. Returns whether that changed anything there.
@@ -166,7 +198,7 @@ impl Editor {
             std::fs::create_dir_all(dir).unwrap();
         }
         std::fs::write(path, &document.text).unwrap();
-        self.client.notify("textDocument/didSave", json!({ "textDocument": { "uri": document.uri } }));
+        self.servers.notify("textDocument/didSave", json!({ "textDocument": { "uri": document.uri } }));
         let is_new = document.saved != document.text;
         document.saved.clone_from(&document.text);
         is_new
@@ -184,7 +216,7 @@ impl Editor {
             let text = String::from_utf8_lossy(&bytes).into_owned();
             if text != document.saved && document.saved == document.text {
                 document.saved.clone_from(&text);
-                document.whole(&mut self.client, &text);
+                document.whole(&mut self.servers, &text);
                 read.push(path.clone());
             }
         }
@@ -200,44 +232,59 @@ impl Editor {
     /// Closes a document.
     pub(super) fn close(&mut self, path: &Path) {
         if let Some(document) = self.open.remove(path) {
-            self.client.close(&document.uri);
+            self.servers.notify("textDocument/didClose", json!({ "textDocument": { "uri": document.uri } }));
         }
     }
 
-    /// Ends the editor, and the server with it.
+    /// Ends the editor, and the servers with it.
     pub(super) fn quit(self) {
-        self.client.finish();
+        if let Some(ai) = self.servers.ai {
+            ai.quit();
+        }
+        self.servers.ours.finish();
+    }
+}
+
+impl Servers {
+    fn open(&mut self, uri: &str, version: i64, text: &str) {
+        self.ours.open(uri, "python", version, text);
+        self.ai.iter_mut().for_each(|ai| ai.open(uri, version, text));
+    }
+
+    fn notify(&mut self, method: &str, params: Value) {
+        self.ai.iter_mut().for_each(|ai| ai.notify(method, params.clone()));
+        self.ours.notify(method, params);
     }
 }
 
 impl Document {
-    fn apply(&mut self, client: &mut Client, edits: &[Edit]) {
+    fn apply(&mut self, servers: &mut Servers, edits: &[Edit]) {
         let mut changes = Vec::new();
         for edit in edits {
             let range = json!({ "start": position(&self.text, edit.start), "end": position(&self.text, edit.end) });
             changes.push(json!({ "range": range, "text": edit.text }));
             self.text.replace_range(edit.start..edit.end, &edit.text);
         }
-        self.tell(client, json!(changes));
+        self.tell(servers, json!(changes));
     }
 
-    fn whole(&mut self, client: &mut Client, text: &str) {
+    fn whole(&mut self, servers: &mut Servers, text: &str) {
         self.text = text.to_owned();
-        self.tell(client, json!([{ "text": text }]));
+        self.tell(servers, json!([{ "text": text }]));
     }
 
-    fn tell(&mut self, client: &mut Client, changes: Value) {
+    fn tell(&mut self, servers: &mut Servers, changes: Value) {
         self.version += 1;
         let document = json!({ "uri": self.uri, "version": self.version });
-        client.notify("textDocument/didChange", json!({ "textDocument": document, "contentChanges": changes }));
+        servers.notify("textDocument/didChange", json!({ "textDocument": document, "contentChanges": changes }));
     }
 
-    fn play(&mut self, client: &mut Client, edits: Vec<Edit>) -> Vec<Edit> {
+    fn play(&mut self, servers: &mut Servers, edits: Vec<Edit>) -> Vec<Edit> {
         let mut back = Vec::new();
         for edit in edits {
             let old = self.text[edit.start..edit.end].to_owned();
             back.push(Edit { start: edit.start, end: edit.start + edit.text.len(), text: old });
-            self.apply(client, &[edit]);
+            self.apply(servers, &[edit]);
         }
         back.reverse();
         back

@@ -3,6 +3,8 @@
 //! WAL, `synchronous=FULL`, `BEGIN IMMEDIATE` only. Several processes may open it (a command beside
 //! the server); each waits for the other's transaction.
 
+mod tokens;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,17 +14,19 @@ use countersign_event::batch::{Cursor, GapNote};
 use countersign_event::chain::{Hash, Head, next};
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 
-use super::{
-    Archive, ArchiveError, Fork, Outcome, Place, Placed, Record, Row, Scope, Sealed, Stream, TokenRow, WrappedKey,
-};
-use crate::roles::Role;
+use super::{Archive, ArchiveError, Fork, Outcome, Place, Placed, Record, Row, Scope, Sealed, Stream, WrappedKey};
 use crate::sys;
 
 /// The file in the data directory.
 pub const FILE: &str = "archive.db";
 
 /// Numbered, add-only. `user_version` counts how many have run.
-const MIGRATIONS: &[&str] = &[include_str!("sqlite/0001.sql"), include_str!("sqlite/0002.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("sqlite/0001.sql"),
+    include_str!("sqlite/0002.sql"),
+    include_str!("sqlite/0003.sql"),
+    include_str!("sqlite/0004.sql"),
+];
 
 /// The first version without the fault by which several writers could lose pages of a WAL.
 const SOUND_SINCE: i32 = 3_051_003;
@@ -398,6 +402,27 @@ impl Archive for Sqlite {
         })
     }
 
+    fn heard(&mut self, stream: &str, now_ms: i64) -> Outcome<()> {
+        self.write(
+            "note that it heard of a stream",
+            "insert into heard (stream, at) values (?1, ?2) on conflict do update set at = excluded.at",
+            params![stream, now_ms],
+        )
+    }
+
+    fn last_heard(&mut self, stream: &str) -> Outcome<Option<i64>> {
+        self.one("select at from heard where stream = ?1", [stream], |row| row.get(0))
+    }
+
+    fn told(&mut self, stream: &str, limit: usize) -> Outcome<Vec<Row>> {
+        let sql = format!(
+            "select {ROW} from items i where i.stream = ?1 and (i.hole is not null \
+             or i.type glob 'dev.countersign.trail.*' or i.type glob 'dev.countersign.capture.*') \
+             order by i.id desc limit ?2"
+        );
+        self.rows(&sql, params![stream, limit as i64])
+    }
+
     fn rows_after(&mut self, scope: &Scope, after: i64, limit: usize) -> Outcome<Vec<Row>> {
         let sql = format!("select {ROW} from items i where i.id > ?2 and {IN_SCOPE} order by i.id limit ?3");
         self.rows(&sql, params![subject(scope), after, limit as i64])
@@ -479,23 +504,6 @@ impl Archive for Sqlite {
     fn contents_after(&mut self, kept: &str, limit: usize) -> Outcome<Vec<String>> {
         let sql = "select kept from contents where kept > ?1 order by kept limit ?2";
         self.list(sql, params![kept, limit as i64], |row| row.get(0))
-    }
-
-    fn token(&mut self, digest: &[u8; 32]) -> Outcome<Option<TokenRow>> {
-        let found = self.one("select digest, role, subject from tokens where digest = ?1", [digest], |row| {
-            Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
-        })?;
-        let Some((digest, role, subject)) = found else { return Ok(None) };
-        let role: Role = role.parse().map_err(|_| ArchiveError::Damaged(format!("a token has the role {role:?}")))?;
-        Ok(Some(TokenRow { digest, role, subject }))
-    }
-
-    fn put_token(&mut self, digest: &[u8; 32], role: Role, subject: &str, now_ms: i64) -> Outcome<()> {
-        self.write(
-            "keep a token",
-            "insert into tokens (digest, role, subject, issued_at) values (?1, ?2, ?3, ?4)",
-            params![digest, role.as_str(), subject, now_ms],
-        )
     }
 
     fn put_record(&mut self, genesis: Hash, bytes: &str, now_ms: i64) -> Outcome<Record> {

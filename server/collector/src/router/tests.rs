@@ -97,6 +97,7 @@ async fn every_role_may_do_what_the_table_says_and_nothing_else() {
     let routes = [
         ("/v1/streams/x/cursor", Action::Append),
         ("/v1/events", Action::Facts),
+        ("/v1/gaps", Action::Facts),
         ("/v1/heads?stream=x&epoch=y", Action::Facts),
         ("/v1/contributions?id=x", Action::Facts),
         ("/v1/trace?path=x", Action::Facts),
@@ -229,6 +230,7 @@ async fn a_read_that_cannot_be_written_down_is_refused() {
         ("/v1/trace?path=src/a.rs", Role::Responder),
         ("/v1/heads?stream=device-1&epoch=epoch-1", Role::Developer),
         ("/v1/streams", Role::Admin),
+        ("/v1/gaps", Role::Analyst),
         ("/v1/access", Role::Auditor),
     ] {
         let (status, body) = collector.get(uri, role).await;
@@ -302,6 +304,29 @@ async fn a_fork_is_answered_with_where_the_archive_stands_and_is_shown_to_the_ad
     assert_eq!(streams[0][0]["forks"][0]["theirs"], other.hash(1).to_string());
     let traced = lines(&collector.get("/v1/contributions?id=c1", Role::Analyst).await.1);
     assert_eq!(traced[1]["complete"], false, "an answer from a forked stream says so");
+}
+
+#[tokio::test]
+async fn gaps_are_listed_for_whoever_may_see_the_stream() {
+    let collector = Collector::new();
+    let mut device = Device::new(1);
+    (1..=4).for_each(|n| device.accept(&format!("c{n}")));
+    let mut batch = device.batch(1, 1);
+    batch.head = device.head(4);
+    collector.send(&batch).await;
+    let seen = |body: String| {
+        lines(&body).iter().map(|gap| (gap["from_seq"].clone(), gap["to_seq"].clone())).collect::<Vec<_>>()
+    };
+    let expected = [(json!(2), json!(4))];
+    assert_eq!(seen(collector.get("/v1/gaps", Role::Analyst).await.1), expected);
+    let streams = lines(&collector.get("/v1/streams", Role::Admin).await.1);
+    assert_eq!(streams[0][0]["gaps"][0]["to"], json!(device.head(4).time));
+    let traced = lines(&collector.get("/v1/contributions?id=c1", Role::Analyst).await.1);
+    let missing = traced[1]["missing"][0].as_str().unwrap();
+    assert!(missing.contains("events 2 to 4 are announced by a signed head, not delivered (from 2026-"), "{missing}");
+    let other = crate::serve::token(collector.path(), Role::Developer, "somebody else").unwrap();
+    assert_eq!(collector.ask(Method::GET, "/v1/gaps", Some(&other), "").await, (StatusCode::OK, String::new()));
+    assert_eq!(seen(collector.get("/v1/gaps", Role::Developer).await.1), expected, "their own");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use countersign_spool::{Reader, SpoolError};
 use super::trace::place::split;
 use crate::cli::BlameArgs;
 use crate::error::Failure;
-use crate::git::blame::{Asked, Blame, BlameError, blame};
+use crate::git::blame::{Asked, Blame, BlameError, Question};
 use crate::git::settle::settle;
 use crate::paint::Paint;
 use crate::shell::{Shell, now};
@@ -77,9 +77,15 @@ pub(crate) fn find(args: &BlameArgs, shell: &Shell) -> Result<Blame, Failure> {
         rev: args.rev.clone(),
         git_dir: args.git_dir.clone(),
     };
+    answer(&asked, shell).map_err(failure)
+}
+
+/// Finds out who wrote the lines of a file, for this command and for `trace`.
+pub(super) fn answer(asked: &Asked, shell: &Shell) -> Result<Blame, BlameError> {
+    let question = Question::ask(asked)?;
     // Correct without it: it makes the next answer quick.
-    if let Some(layout) = asked.layout()
-        && let Err(error) = settle(shell, &layout)
+    if let Some(layout) = question.layout()
+        && let Err(error) = settle(shell, layout)
     {
         tracing::warn!(error = &error as &dyn std::error::Error, "git's part can't be settled now");
     }
@@ -88,11 +94,16 @@ pub(crate) fn find(args: &BlameArgs, shell: &Shell) -> Result<Blame, Failure> {
         Err(SpoolError::Missing { .. }) => None,
         Err(error) => return Err(error.into()),
     };
-    blame(reader.as_ref(), &asked).map_err(|error| match error {
+    question.answer(reader.as_ref())
+}
+
+/// Tells why there is no answer.
+pub(super) fn failure(error: BlameError) -> Failure {
+    match error {
         BlameError::Spool(error) => error.into(),
         BlameError::Read(..) => Failure::from_error("blame", &error),
         other => Failure::usage(other),
-    })
+    }
 }
 
 #[cfg(test)]

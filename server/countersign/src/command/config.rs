@@ -22,6 +22,7 @@ pub(crate) fn run(args: &JsonArgs, shell: &Shell) -> Result<ExitCode, Failure> {
         ("collector.url", as_json(&config.collector_url)),
         ("collector.token_file", as_json(&config.token_file)),
         ("collector.ca_file", as_json(&config.ca_file)),
+        ("replay.max_kib_per_second", as_json(&config.max_kib_per_second)),
         ("editor.hints", as_json(&config.hints)),
         ("editor.hint_delay_ms", as_json(&config.hint_delay_ms)),
         ("spool.max_bytes", as_json(&config.max_bytes)),
@@ -42,7 +43,10 @@ pub(crate) fn run(args: &JsonArgs, shell: &Shell) -> Result<ExitCode, Failure> {
             writeln!(out, "{name:24} {value:32} {}", setting.from)?;
         }
     }
-    for problem in config.problems.iter().chain(&policy.problems) {
+    for problem in &config.problems {
+        tracing::warn!("{problem}");
+    }
+    for problem in &policy.problems {
         tracing::warn!("{problem}");
     }
     Ok(ExitCode::SUCCESS)

@@ -2,6 +2,7 @@
 //!
 //! With `--json` each line is the exact stored bytes; nothing is parsed and written again.
 
+mod quarantined;
 mod summary;
 mod would_send;
 
@@ -29,6 +30,7 @@ pub(crate) fn run(args: &LogArgs, shell: &Shell) -> Result<ExitCode, Failure> {
     match &args.archive {
         _ if args.fields => write!(out, "{}", countersign_event::FIELDS)?,
         _ if args.would_send => would_send::run(args, shell, &mut out)?,
+        _ if args.quarantined => quarantined::run(args, shell, &mut out)?,
         Some(place) => archive(place, args, shell, &filter, &mut out)?,
         None => spool(args, shell, &filter, &mut out)?,
     }

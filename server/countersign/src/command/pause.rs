@@ -20,7 +20,7 @@ const FLUSH: Duration = Duration::from_secs(5);
 pub(crate) fn pause(args: &PauseArgs, shell: &Shell) -> Result<ExitCode, Failure> {
     let scope = scope(args.repository)?;
     let until = args.duration.as_deref().map(|text| parse_duration(text).map(|ms| after(now(), ms))).transpose()?;
-    let recorder = Recorder::start(shell);
+    let recorder = Recorder::start(shell, "pause");
     pause::begin(&shell.paths.state, &recorder, &scope, until, "command")?;
     recorder.close(FLUSH)?;
     let (what, resume) = match scope {
@@ -38,7 +38,7 @@ pub(crate) fn pause(args: &PauseArgs, shell: &Shell) -> Result<ExitCode, Failure
 /// Runs `countersign resume`.
 pub(crate) fn resume(args: &ResumeArgs, shell: &Shell) -> Result<ExitCode, Failure> {
     let scope = scope(args.repository)?;
-    let recorder = Recorder::start(shell);
+    let recorder = Recorder::start(shell, "pause");
     let was_paused = pause::end(&shell.paths.state, &recorder, &scope, "command")?;
     recorder.close(FLUSH)?;
     let still = pause::all(&shell.paths.state, now());

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::cli::SettleArgs;
 use crate::error::Failure;
-use crate::git::settle::settle;
+use crate::git::settle::{settle, tidy};
 use crate::git::state::Layout;
 use crate::shell::Shell;
 
@@ -17,5 +17,6 @@ pub(crate) fn run(args: &SettleArgs, shell: &Shell) -> Result<ExitCode, Failure>
     let layout = layout.or_else(|| Layout::of_bare(&absolute));
     let layout = layout.ok_or_else(|| Failure::usage(format!("{}: not in a git repository", dir.display())))?;
     settle(shell, &layout)?;
+    tidy(shell, &layout)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -76,9 +76,26 @@ fn gaps(spool: &SpoolStatus) -> Value {
         let header = stored.bytes.header().ok()?;
         let data: Value = serde_json::from_str(header.data).ok()?;
         Some(json!({ "type": header.event_type, "time": header.time, "seq": stored.seq, "reason": data["reason"],
-            "count": data["count"], "from": data["from"], "to": data["to"] }))
+            "count": data["count"], "from": data["from"], "to": data["to"], "by": data["by"] }))
     });
     Value::Array(losses.collect())
+}
+
+/// So many gaps, the newest, are shown to people.
+const GAPS_SHOWN: usize = 5;
+
+fn gap_in_words(gap: &Value) -> String {
+    let kind = gap["type"].as_str().unwrap_or("?");
+    let kind = kind.trim_start_matches("dev.countersign.").trim_end_matches(".v1");
+    let reason = gap["reason"].as_str().unwrap_or("unknown");
+    let by = gap["by"].as_str().map(|by| format!(" ({by})")).unwrap_or_default();
+    let count = gap["count"].as_u64().map(|count| format!(", {count} of them")).unwrap_or_default();
+    let period = match (gap["from"].as_str(), gap["to"].as_str(), gap["time"].as_str()) {
+        (Some(from), Some(to), _) => format!(" from {from} to {to}"),
+        (_, _, Some(at)) => format!(" at {at}"),
+        _ => String::new(),
+    };
+    format!("{kind}: {reason}{by}{count}{period}")
 }
 
 fn for_people(status: &Value, paint: Paint) -> String {
@@ -120,13 +137,20 @@ fn for_people(status: &Value, paint: Paint) -> String {
         ("online", Some(to)) => paint.green(&format!("online to {to}")),
         (state, to) => {
             let why = replay["last_error"].as_str().map(|text| format!(": {text}")).unwrap_or_default();
-            paint.yellow(&format!("{state} to {}{why}", to.unwrap_or("?")))
+            let waiting = format!("{state}, {} events wait", spool["pending"]);
+            paint.yellow(&format!("{waiting}; {}{why}", to.unwrap_or("?")))
         }
     };
     line("replay", text);
+    if let Some(hint) = replay["hint"].as_str() {
+        line("", hint.to_owned());
+    }
     let gaps = status["gaps"].as_array().map_or(0, Vec::len);
     let text = if gaps == 0 { "none".to_owned() } else { paint.red(&format!("{gaps}; see `countersign log`")) };
     line("gaps", text);
+    for gap in status["gaps"].as_array().into_iter().flatten().rev().take(GAPS_SHOWN) {
+        line("", gap_in_words(gap));
+    }
     let count = |name: &str| status["persons"][name].as_u64().unwrap_or_default();
     if count("unresolved") > 0 {
         let of = format!("{} of the last {} events", count("unresolved"), count("of"));

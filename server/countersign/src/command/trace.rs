@@ -59,7 +59,7 @@ fn answer(args: &TraceArgs, shell: &Shell, asked: &Asked) -> Result<Answer, Fail
         (Some(id), _) => Some(Resolved::one(id)),
         // About a repository that is not here.
         (None, Some(_)) => None,
-        (None, None) => local::resolve(&shell.paths.state, asked)?,
+        (None, None) => local::resolve(shell, asked)?,
     };
     match (&args.from, resolved) {
         (None, Some(resolved)) => local::tell(&shell.paths.state, &resolved),

@@ -107,24 +107,10 @@ pub(crate) struct Nearest {
     pub(crate) is_exact: bool,
 }
 
-/// Carries a text from what was attested of its path in the newest commit that changed it, at or before
-/// `commit` (else HEAD). `None` where nothing was.
-pub(crate) fn nearest(
-    reader: &Reader,
-    objects: &mut Objects,
-    commit: Option<&str>,
-    path: &str,
-    text: &str,
-) -> Option<Nearest> {
-    let at = commit.unwrap_or("HEAD");
-    let args = ["--literal-pathspecs", "rev-list", "--max-count=1", "--end-of-options", at, "--", path];
-    let made = String::from_utf8(objects.run(&args, b"")?).ok()?;
-    let made = made.trim_end();
-    if made.is_empty() {
-        return None;
-    }
-    let blob = objects.name(&format!("{made}:{path}")).filter(|found| found.is_blob)?;
-    let known = String::from_utf8(objects.blob(&blob.oid)?).ok()?;
+/// Carries a text from what was attested of its path in `made`, the commit that changed it last. `None` where
+/// nothing was.
+pub(crate) fn nearest(reader: &Reader, objects: &mut Objects, made: &str, path: &str, text: &str) -> Option<Nearest> {
+    let known = at(objects, made, path)?;
     let (file, attribution) = found(reader, made, path, &known)?;
     let inferred =
         file.spans.iter().filter(|span| span.how == How::Inferred).filter_map(|span| span.contribution.clone());
@@ -135,4 +121,9 @@ pub(crate) fn nearest(
     let known = [Known { text: &known, attribution: &attribution, tier: Tier::Strong }];
     let attribution = carry(&known, text, &Origin::Unknown, None);
     Some(Nearest { attribution, inferred, is_exact: false })
+}
+
+fn at(objects: &mut Objects, commit: &str, path: &str) -> Option<String> {
+    let blob = objects.name(&format!("{commit}:{path}")).filter(|found| found.is_blob)?;
+    String::from_utf8(objects.blob(&blob.oid)?).ok()
 }

@@ -10,7 +10,7 @@ use countersign_provenance::history::{self, History, Look, Moment, Seen, Source,
 use countersign_provenance::spans::Origin;
 use countersign_spool::{BlobKey, GitState, Kind, Observed, Reader, SpoolError, TextRef};
 
-use super::graph;
+use super::graph::{self, Graph};
 use super::objects::{Objects, TEXT_BYTES_MAX};
 use super::state::{Layout, git_blob_like, real};
 
@@ -23,27 +23,17 @@ pub(crate) fn of_text(reader: &Reader, file: &Path, text: &str) -> Result<Attrib
     let layout = file.parent().and_then(super::root_of).and_then(|root| Layout::of_root(&root));
     match layout.and_then(|layout| Some((layout.path_of(&file)?, layout))) {
         Some((path, layout)) => match Attributor::open(reader, &layout)? {
-            Some(mut attributor) => Ok(attributor.of_text(&layout, &path, text)),
+            Some(mut attributor) => Ok(attributor.of_text(&path, text)),
             None => Ok(Attribution::new(text.len(), Origin::Unknown)),
         },
-        None => outside(reader, &file, text),
+        None => Ok(Attributor::outside(reader, &file)?.of_text(&file.to_string_lossy(), text)),
     }
-}
-
-/// Without a repository: what was seen at the path, in its order.
-fn outside(reader: &Reader, file: &Path, text: &str) -> Result<Attribution, SpoolError> {
-    let path = file.to_string_lossy();
-    let seen = reader.observed_at(&path)?;
-    let mut texts = Texts::new(reader, None);
-    let worktree: Arc<str> = "".into();
-    let seen = seen.iter().map(|it| texts.seen(it, &worktree, path.as_ref())).collect();
-    let id = texts.of_bytes(text.as_bytes());
-    let mut history = History::new(seen, Vec::new(), Vec::new(), Vec::new(), texts);
-    Ok(history.of_text(&worktree, &path, Moment::default(), Vec::new(), id, &text.into()))
 }
 
 /// The past of one repository, and who wrote its texts as far as it was asked.
 pub(crate) struct Attributor<'a> {
+    /// `None` outside a repository.
+    layout: Option<Layout>,
     history: History<Texts<'a>>,
 }
 
@@ -51,15 +41,20 @@ impl<'a> Attributor<'a> {
     /// Reads what was seen in a repository, and its graph since then. `None` where nothing was ever seen.
     pub(crate) fn open(reader: &'a Reader, layout: &Layout) -> Result<Option<Attributor<'a>>, SpoolError> {
         let common_dir = layout.common_dir.to_string_lossy();
-        let observed = reader.observed_in(&common_dir)?;
+        let root = layout.worktree.to_string_lossy();
+        let observed = reader.observed_in(&common_dir, &root)?;
         let mut texts = Texts::new(reader, Some(Objects::of(&layout.git_dir)));
+        texts.is_partial = is_partial(layout);
         let mut worktrees: HashMap<&str, Arc<str>> = HashMap::new();
         let mut seen = Vec::with_capacity(observed.len());
         for it in &observed {
-            let Some(place) = &it.repository else { continue };
-            let worktree =
-                Arc::clone(worktrees.entry(&place.worktree).or_insert_with(|| place.worktree.as_str().into()));
-            seen.push(texts.seen(it, &worktree, &place.path));
+            // Without a place it was seen before there was a repository.
+            let (worktree, path) = match &it.repository {
+                Some(place) => (place.worktree.as_str(), Some(place.path.as_str())),
+                None => (&*root, it.path.get(root.len() + 1..)),
+            };
+            let worktree = Arc::clone(worktrees.entry(worktree).or_insert_with(|| worktree.into()));
+            seen.extend(path.map(|path| texts.seen(it, &worktree, path)));
         }
         if seen.is_empty() {
             return Ok(None);
@@ -72,8 +67,11 @@ impl<'a> Attributor<'a> {
         named.dedup();
         let first = observed.iter().find_map(|it| it.git.as_ref());
         let older: Vec<&str> = first.into_iter().flat_map(names).collect();
-        let mut objects = Objects::of(&layout.git_dir);
-        let commits = graph::commits(&mut objects, &named, &older, &mut |oid| texts.of_blob(oid)).unwrap_or_default();
+        let kept = super::settle::place(reader.directory(), layout).with_extension("graph");
+        let mut graph = Graph::read(&kept);
+        graph.update(&mut Objects::of(&layout.git_dir), &named, &older);
+        graph.keep(&kept);
+        let commits = graph.commits(&mut |oid| texts.of_blob(oid));
         let dirs = worktrees.values().filter_map(|worktree| {
             let layout = Layout::of_root(Path::new(&**worktree))?;
             Some((layout.git_dir, Arc::clone(worktree)))
@@ -81,18 +79,33 @@ impl<'a> Attributor<'a> {
         let dirs: HashMap<PathBuf, Arc<str>> = dirs.collect();
         let entries = graph::reflogs(&layout.common_dir, &dirs);
         let stashes = graph::stashes(&layout.common_dir);
-        Ok(Some(Attributor { history: History::new(seen, commits, entries, stashes, texts) }))
+        let history = History::new(seen, commits, entries, stashes, texts);
+        Ok(Some(Attributor { layout: Some(layout.clone()), history }))
     }
 
-    /// Returns who wrote a text that stands at a path of a work tree now.
-    pub(crate) fn of_text(&mut self, layout: &Layout, path: &str, text: &str) -> Attribution {
+    /// Reads what was seen of a file that is in no repository, in its order.
+    pub(crate) fn outside(reader: &'a Reader, file: &Path) -> Result<Attributor<'a>, SpoolError> {
+        let path = file.to_string_lossy();
+        let mut texts = Texts::new(reader, None);
+        let seen = reader.observed_at(&path)?.iter().map(|it| texts.seen(it, &"".into(), path.as_ref())).collect();
+        let history = History::new(seen, Vec::new(), Vec::new(), Vec::new(), texts);
+        Ok(Attributor { layout: None, history })
+    }
+
+    /// Returns who wrote a text that stands at a path of the work tree now; outside a repository at an
+    /// absolute path.
+    pub(crate) fn of_text(&mut self, path: &str, text: &str) -> Attribution {
+        let Some(layout) = self.layout.clone() else {
+            let id = self.history.source().of_bytes(text.as_bytes());
+            return self.history.of_text("", path, Moment::default(), Vec::new(), id, &text.into());
+        };
         let state = layout.state();
         let source = self.history.source();
         let id = source.of_bytes(text.as_bytes());
         let head = state.head.as_deref();
         let is_new = head.is_none_or(|head| source.at(head, path).is_none());
         let worktree = layout.worktree.to_string_lossy();
-        let mut gone = if is_new { gone(layout) } else { Vec::new() };
+        let mut gone = if is_new { gone(&layout) } else { Vec::new() };
         if is_new {
             let seen = self.history.paths_seen(&worktree).into_iter();
             let left: Vec<Arc<str>> =
@@ -117,6 +130,12 @@ impl<'a> Attributor<'a> {
     pub(crate) fn history(&mut self) -> &mut History<Texts<'a>> {
         &mut self.history
     }
+}
+
+/// Says whether a clone left objects behind.
+fn is_partial(layout: &Layout) -> bool {
+    let packs = std::fs::read_dir(layout.common_dir.join("objects/pack"));
+    packs.into_iter().flatten().flatten().any(|it| it.path().extension().is_some_and(|it| it == "promisor"))
 }
 
 /// Paths that HEAD has and the work tree has not: a file that is new may have been one of them.
@@ -158,6 +177,8 @@ pub(crate) struct Texts<'a> {
     at: HashMap<(String, String), Option<TextId>>,
     /// Texts that were kept, and are neither in the spool nor in git any more.
     broken: usize,
+    /// git has not fetched every object.
+    is_partial: bool,
 }
 
 #[derive(Default)]
@@ -170,7 +191,15 @@ struct Place {
 
 impl<'a> Texts<'a> {
     fn new(reader: &'a Reader, objects: Option<Objects>) -> Texts<'a> {
-        Texts { reader, objects, by_key: HashMap::new(), places: Vec::new(), at: HashMap::new(), broken: 0 }
+        Texts {
+            reader,
+            objects,
+            by_key: HashMap::new(),
+            places: Vec::new(),
+            at: HashMap::new(),
+            broken: 0,
+            is_partial: false,
+        }
     }
 
     fn of_key(&mut self, key: BlobKey) -> TextId {
@@ -225,6 +254,7 @@ impl<'a> Texts<'a> {
             until: it.git.as_ref().and_then(|git| git.until.as_deref()).map(moment),
             hunks: hunks.unwrap_or_default(),
             time_ms: it.time.map_or(0, |time| time.as_millis()),
+            is_noted: it.has_spans && it.kind != Kind::Saved,
         }
     }
 
@@ -263,8 +293,15 @@ impl Source for Texts<'_> {
         if let Some(known) = self.at.get(&key) {
             return *known;
         }
-        let object = self.objects.as_mut().and_then(|objects| objects.name(&format!("{commit}:{path}")));
-        let found = object.filter(|object| object.is_blob).map(|object| self.of_blob(&object.oid));
+        let name = format!("{commit}:{path}");
+        let object = self.objects.as_mut().and_then(|objects| objects.name(&name));
+        let oid = match object {
+            Some(object) => Some(object.oid).filter(|_| object.is_blob),
+            // It may be there without having been fetched.
+            None if self.is_partial => self.objects.as_ref().and_then(|objects| objects.oid(&name)),
+            None => None,
+        };
+        let found = oid.map(|oid| self.of_blob(&oid));
         self.at.insert(key, found);
         found
     }

@@ -13,10 +13,12 @@ use countersign_spool::{Reader, SpoolError};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::attested;
-use super::attribute::{self, Attributor};
-use super::objects::{Objects, TEXT_BYTES_MAX};
 use super::state::Layout;
+
+pub(crate) use question::Question;
+
+mod commits;
+mod question;
 
 /// The answer.
 #[derive(Debug, Default, Serialize)]
@@ -31,6 +33,9 @@ pub(crate) struct Blame {
     pub(crate) complete: bool,
     /// What is not known, in words.
     pub(crate) missing: Vec<String>,
+    /// Whether anybody is known to have written any of the file.
+    #[serde(skip)]
+    pub(crate) is_known: bool,
     /// What `git blame --porcelain` printed for the whole file; empty where git does not know it.
     #[serde(skip)]
     pub(crate) told: Vec<u8>,
@@ -54,7 +59,7 @@ pub(crate) struct BlameLine {
     /// Of the largest contribution.
     #[serde(flatten)]
     pub(crate) facts: Facts,
-    /// How the author is known. Of an unknown one that is `inferred`: nothing that was seen explains the line.
+    /// How the author is known, as in `commit.attested`: that nobody was seen writing a line is no inference.
     pub(crate) how: How,
     /// The commit that git says it came with; `None` where it is not committed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -151,148 +156,11 @@ pub(crate) enum BlameError {
     Spool(#[from] SpoolError),
 }
 
-/// Answers. Without a reader nothing was ever recorded on this device.
-pub(crate) fn blame(reader: Option<&Reader>, asked: &Asked) -> Result<Blame, BlameError> {
-    let shown = asked.file.display().to_string();
-    let layout = asked.layout();
-    if let (None, Some(dir)) = (&layout, &asked.git_dir) {
-        return Err(BlameError::NoRepository(dir.display().to_string()));
-    }
-    let file = super::state::real(&asked.file);
-    let path = match &layout {
-        // Whoever names a repository names its path, unless the file stands in its work tree.
-        Some(layout) if asked.git_dir.is_some() => layout.path_of(&file).or_else(|| asked.given()),
-        Some(layout) => layout.path_of(&file),
-        None => None,
-    };
-    let mut answer = Blame { path: path.clone().unwrap_or_else(|| shown.clone()), ..Blame::default() };
-    let mut objects = layout.as_ref().map(|layout| Objects::of(&layout.git_dir));
-    let commit = match (&asked.rev, &mut objects) {
-        (Some(rev), Some(objects)) => {
-            let found = objects.name(&format!("{rev}^{{commit}}"));
-            Some(found.ok_or_else(|| BlameError::NoRevision(rev.clone()))?.oid)
-        }
-        (Some(_), None) => return Err(BlameError::NoRepository(shown)),
-        (None, _) => None,
-    };
-    answer.rev = commit.clone();
-    let bytes = match (&commit, &mut objects, &path) {
-        (Some(commit), Some(objects), Some(path)) => {
-            let found = objects.name(&format!("{commit}:{path}")).filter(|found| found.is_blob);
-            let found = found.ok_or_else(|| BlameError::NoFile(format!("{path} in {commit}")))?;
-            if found.bytes > TEXT_BYTES_MAX { Read::TooLarge } else { objects.blob(&found.oid).into() }
-        }
-        (Some(commit), _, None) => return Err(BlameError::NoFile(format!("{shown} in {commit}"))),
-        _ if layout.as_ref().is_some_and(|layout| layout.worktree == layout.git_dir) => {
-            return Err(BlameError::NoWorkTree);
-        }
-        _ => read(&file, &shown)?,
-    };
-    let bytes = match bytes {
-        Read::Bytes(bytes) => bytes,
-        Read::TooLarge => {
-            let limit = TEXT_BYTES_MAX >> 20;
-            answer.missing.push(format!("{} is larger than {limit} MiB: its lines are not attributed", answer.path));
-            return Ok(answer);
-        }
-        Read::Missing => {
-            answer.missing.push(format!("git does not have the text of {}", answer.path));
-            return Ok(answer);
-        }
-    };
-    let text = match String::from_utf8(bytes) {
-        Ok(text) if !text.contains('\0') => text,
-        Ok(_) => {
-            answer.missing.push(format!("{} is not text", answer.path));
-            return Ok(answer);
-        }
-        Err(error) if error.as_bytes().contains(&0) => {
-            answer.missing.push(format!("{} is not text", answer.path));
-            return Ok(answer);
-        }
-        Err(error) => {
-            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-            answer.missing.push(format!("{} is not UTF-8: its lines are not attributed", answer.path));
-            let attribution = Attribution::new(text.len(), Origin::Unknown);
-            return finish(answer, None, asked, &text, &attribution, &HashMap::new(), |_| false);
-        }
-    };
-    let commits =
-        layout.as_ref().zip(path.as_deref()).map(|(layout, path)| Commits::ask(layout, commit.as_deref(), path));
-    let Some(reader) = reader else {
-        answer.missing.push("nothing has been recorded on this device".to_owned());
-        let attribution = Attribution::new(text.len(), Origin::Unknown);
-        let commits = commits.map(|it| it.answer(&mut answer.told)).unwrap_or_default();
-        return finish(answer, None, asked, &text, &attribution, &commits, |_| false);
-    };
-    let nearest = match (&mut objects, &path) {
-        (Some(objects), Some(path)) => attested::nearest(reader, objects, commit.as_deref(), path, &text),
-        _ => None,
-    };
-    if let Some(it) = nearest.as_ref().filter(|it| it.is_exact) {
-        let commits = commits.map(|it| it.answer(&mut answer.told)).unwrap_or_default();
-        let is_inferred = |id: &str| it.inferred.contains(id);
-        return finish(answer, Some(reader), asked, &text, &it.attribution, &commits, is_inferred);
-    }
-    let mut attributor = match &layout {
-        Some(layout) => Attributor::open(reader, layout)?,
-        None => None,
-    };
-    let attribution = match (&mut attributor, &commit, &path, &layout) {
-        (Some(it), Some(commit), Some(path), _) => it.of_version(commit, path).map(|known| known.attribution.clone()),
-        (Some(it), None, Some(path), Some(layout)) => Some(it.of_text(layout, path, &text)),
-        (None, None, _, None) => Some(attribute::of_text(reader, &file, &text)?),
-        // What was seen in another clone on this device was attested under the same commits.
-        _ => nearest.map(|it| it.attribution),
-    };
-    let attribution = attribution.filter(|found| found.covers(text.len()));
-    let attribution = attribution.unwrap_or_else(|| Attribution::new(text.len(), Origin::Unknown));
-    if let Some(broken) = attributor.as_mut().map(Attributor::broken).filter(|broken| *broken > 0) {
-        let are = if broken == 1 { "text that was seen is" } else { "texts that were seen are" };
-        answer.missing.push(format!("{broken} {are} damaged or gone: what came with them is not known"));
-    }
-    let commits = commits.map(|it| it.answer(&mut answer.told)).unwrap_or_default();
-    let is_inferred = |id: &str| attributor.as_mut().is_some_and(|it| it.history().is_inferred(id));
-    finish(answer, Some(reader), asked, &text, &attribution, &commits, is_inferred)
-}
-
 /// Takes `--git-dir`: a git directory, or a work tree.
 fn repository(dir: &Path) -> Option<Layout> {
     let inside = dir.file_name().is_some_and(|name| name == ".git");
     let root = if inside { dir.parent()? } else { dir };
     Layout::of_root(root).or_else(|| Layout::of_bare(dir))
-}
-
-enum Read {
-    Bytes(Vec<u8>),
-    TooLarge,
-    Missing,
-}
-
-impl From<Option<Vec<u8>>> for Read {
-    fn from(bytes: Option<Vec<u8>>) -> Read {
-        bytes.map_or(Read::Missing, Read::Bytes)
-    }
-}
-
-/// Reads a file of the work tree; a symbolic link's text is where it points, as git has it.
-fn read(file: &Path, shown: &str) -> Result<Read, BlameError> {
-    let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => BlameError::NoFile(shown.to_owned()),
-        _ => BlameError::Read(shown.to_owned(), error),
-    };
-    let metadata = file.symlink_metadata().map_err(failed)?;
-    if metadata.is_symlink() {
-        let target = std::fs::read_link(file).map_err(failed)?;
-        return Ok(Read::Bytes(target.to_string_lossy().into_owned().into_bytes()));
-    }
-    if !metadata.is_file() {
-        return Err(BlameError::NotAFile(shown.to_owned()));
-    }
-    if metadata.len() > TEXT_BYTES_MAX {
-        return Ok(Read::TooLarge);
-    }
-    std::fs::read(file).map(Read::Bytes).map_err(failed)
 }
 
 fn finish(
@@ -304,6 +172,7 @@ fn finish(
     commits: &HashMap<usize, String>,
     mut is_inferred: impl FnMut(&str) -> bool,
 ) -> Result<Blame, BlameError> {
+    answer.is_known = attribution.origins.iter().any(|(_, origin)| *origin != Origin::Unknown);
     let rope = Text::new(text);
     let range = asked.lines.as_ref().map_or(0..usize::MAX, |lines| *lines.start() as usize - 1..*lines.end() as usize);
     let found = lines(&rope, attribution, range);
@@ -344,10 +213,10 @@ fn finish(
         let how_of = |id: &str| parts.iter().find(|part| part.id == id).map_or(How::Observed, |part| part.how);
         let hows = line.shares.iter().map(|(origin, _)| origin).chain([&line.last_writer]).map(|origin| match origin {
             Origin::Human(how) => *how,
-            Origin::Unknown => How::Inferred,
+            Origin::Unknown => How::Observed,
             Origin::Ai(id) => how_of(id.as_str()),
         });
-        let how = hows.max_by_key(|how| weakness(*how)).unwrap_or(How::Inferred);
+        let how = hows.max_by_key(|how| weakness(*how)).unwrap_or(How::Observed);
         answer.lines.push(BlameLine {
             line: number + 1,
             text: text[start..end].trim_end_matches(['\n', '\r']).to_owned(),
@@ -435,37 +304,4 @@ fn facts_of(reader: Option<&Reader>, contribution: &str) -> Result<Facts, BlameE
     }
     facts.model = facts.model.or(requested);
     Ok(facts)
-}
-
-/// git's own word on the commit of each line, asked for while we do our part.
-struct Commits(Option<std::process::Child>);
-
-impl Commits {
-    fn ask(layout: &Layout, commit: Option<&str>, path: &str) -> Commits {
-        let mut command = super::objects::command(&layout.git_dir);
-        if commit.is_none() {
-            command.arg("--work-tree").arg(&layout.worktree).current_dir(&layout.worktree);
-        }
-        command.args(["blame", "--porcelain"]).args(commit).arg("--").arg(path);
-        let piped = command.stdin(std::process::Stdio::null()).stderr(std::process::Stdio::null());
-        Commits(piped.stdout(std::process::Stdio::piped()).spawn().ok())
-    }
-
-    fn answer(self, told: &mut Vec<u8>) -> HashMap<usize, String> {
-        let output = self.0.and_then(|child| child.wait_with_output().ok());
-        let Some(output) = output.filter(|output| output.status.success()) else { return HashMap::new() };
-        let mut commits = HashMap::new();
-        for line in output.stdout.split(|&byte| byte == b'\n') {
-            // `commit, line there, line here[, how many]`; texts begin with a tab.
-            let Ok(line) = std::str::from_utf8(line) else { continue };
-            let mut fields = line.split(' ');
-            let (Some(id), Some(_), Some(number)) = (fields.next(), fields.next(), fields.next()) else { continue };
-            let is_id = matches!(id.len(), 40 | 64) && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-            if let (true, Ok(number)) = (is_id && !id.bytes().all(|byte| byte == b'0'), number.parse()) {
-                commits.insert(number, id.to_owned());
-            }
-        }
-        *told = output.stdout;
-        commits
-    }
 }

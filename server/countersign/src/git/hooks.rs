@@ -7,7 +7,6 @@
 mod place;
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use countersign_event::payload::commit::RefMoved;
@@ -16,8 +15,10 @@ use countersign_spool::{Device, append_once};
 
 use crate::bounded::Deadline;
 use crate::cli::GitArgs;
+use crate::detached;
 use crate::git;
 use crate::recorder::{Complete, Record};
+use crate::replay;
 use crate::shell::{Shell, now};
 use place::Place;
 
@@ -66,13 +67,13 @@ fn hook(args: &GitArgs) -> Result<(), String> {
     let root = git::root_of(&here);
     let state = shell.paths.state.clone();
     let device = Device::load_or_create(&state).map_err(|error| error.to_string())?;
-    let mut complete = Complete::new(shell, device);
+    let mut complete = Complete::new(shell.clone(), device);
     if complete.is_paused(root.as_deref()) || complete.policy(root.as_deref()).off {
         return Ok(()); // both are told elsewhere, once
     }
     let Some(stands) = place.stands(deadline) else { return Ok(()) }; // no commit yet: nothing has moved
     // First: whether the move can be noted is nothing to wait for.
-    start_settle();
+    detached::start(&["settle"]);
     let moved = RefMoved {
         how: How::Observed,
         repository: place.repository(&state, deadline),
@@ -83,25 +84,9 @@ fn hook(args: &GitArgs) -> Result<(), String> {
         rewritten: if by == "post-rewrite" { place.rewritten(args.word(1)) } else { Vec::new() },
     };
     let record = Record::light(now(), moved.reference.clone(), Payload::RefMoved(moved));
-    append(&state, &mut complete, record, root.as_deref())
-}
-
-/// Starts `countersign settle` here and does not wait for it: it lives on when git and its terminal end.
-fn start_settle() {
-    let mut command = match std::env::current_exe() {
-        Ok(program) => Command::new(program),
-        Err(error) => return tracing::warn!(%error, "settle could not be started"),
-    };
-    // What git said about this commit is not for the git that settle runs.
-    for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
-        command.env_remove(name);
-    }
-    #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    let started = command.arg("settle").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    if let Err(error) = started {
-        tracing::warn!(%error, "settle could not be started");
-    }
+    append(&state, &mut complete, record, root.as_deref())?;
+    replay::nudge(&shell);
+    Ok(())
 }
 
 fn append(state: &Path, complete: &mut Complete, record: Record, root: Option<&Path>) -> Result<(), String> {

@@ -64,11 +64,16 @@ impl Objects {
         child.wait().ok()?.success().then_some(out)
     }
 
-    /// Asks what a name stands for: `HEAD`, a commit, `commit:path`.
+    /// Returns the name of an object that may be missing: of a path in a commit whose tree is there.
+    pub(crate) fn oid(&self, name: &str) -> Option<String> {
+        let oid = self.run(&["rev-parse", "--verify", "--quiet", "--end-of-options", name], b"")?;
+        Some(std::str::from_utf8(&oid).ok()?.trim_end().to_owned())
+    }
+
+    /// Asks what a name stands for: `HEAD`, a commit, `commit:path`. `None` also where git lacks the object.
     pub(crate) fn name(&mut self, name: &str) -> Option<Object> {
         if name.contains('\n') {
-            let oid = self.run(&["rev-parse", "--verify", "--quiet", "--end-of-options", name], b"")?;
-            return self.name(std::str::from_utf8(&oid).ok()?.trim_end());
+            return self.name(&self.oid(name)?);
         }
         let git_dir = self.git_dir.clone();
         let cat = cat(&mut self.names, &git_dir, "--batch-check=%(objectname) %(objecttype) %(objectsize)")?;

@@ -6,12 +6,16 @@
 //! writes follows from what is known, so running it again writes nothing; an answer never needs it to have
 //! run, it only makes answers quick and outlast the texts they came from.
 
+mod tidy;
+
 use std::collections::HashSet;
 use std::fs::{File, TryLockError};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use countersign_event::chain::Head;
 use countersign_event::digest::{hex, sha256};
 use countersign_event::facts::How;
 use countersign_event::payload::Payload;
@@ -25,6 +29,8 @@ use super::attribute::Attributor;
 use super::state::Layout;
 use crate::recorder::{Complete, Record};
 use crate::shell::{Shell, now};
+
+pub(crate) use tidy::tidy;
 
 /// Commits of one run; the next run goes on.
 const COMMITS_MAX: usize = 2_000;
@@ -43,6 +49,14 @@ struct Memory {
     settled: u64,
     /// Commits that need nothing more.
     done: HashSet<String>,
+    /// When what nothing needs any more was looked for last, in milliseconds.
+    tidied: i64,
+}
+
+impl Memory {
+    fn read(file: &Path) -> Memory {
+        std::fs::read(file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    }
 }
 
 /// What a run did.
@@ -64,16 +78,14 @@ pub(crate) fn settle(shell: &Shell, layout: &Layout) -> Result<Settled, SpoolErr
         Err(SpoolError::Missing { .. }) => return Ok(Settled::default()),
         Err(error) => return Err(error),
     };
-    let name = hex(&sha256(layout.common_dir.to_string_lossy().as_bytes())[..16]);
-    let place = state.join("settle");
-    let memory_file = place.join(format!("{name}.json"));
-    let mut memory: Memory =
-        std::fs::read(&memory_file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    let place = place(state, layout);
+    let memory_file = place.with_extension("json");
+    let mut memory = Memory::read(&memory_file);
     let looks = looks(&reader, layout)?;
     if memory.settled == looks {
         return Ok(Settled::default());
     }
-    let Some(_lock) = lock(&place, &name) else { return Ok(Settled { commits: 0, is_partial: true }) };
+    let Some(_lock) = lock(&place) else { return Ok(Settled { commits: 0, is_partial: true }) };
     let mut spool = Spool::open_within(state, LOCK_WAIT)?;
     let mut complete = Complete::new(shell.clone(), Device::load_or_create(state)?);
     let root = (layout.worktree != layout.git_dir).then_some(layout.worktree.as_path());
@@ -84,7 +96,8 @@ pub(crate) fn settle(shell: &Shell, layout: &Layout) -> Result<Settled, SpoolErr
     spool.append(&[])?;
     let mut settled = Settled::default();
     if let Some(attributor) = Attributor::open(&reader, layout)? {
-        let mut run = Run { reader: &reader, attributor, spool: &mut spool, complete: &mut complete, layout };
+        let mut run =
+            Run { reader: &reader, attributor, spool: &mut spool, complete: &mut complete, layout, head: None };
         settled = run.all(&mut memory.done)?;
     }
     if !settled.is_partial {
@@ -126,10 +139,15 @@ fn linked(common_dir: &Path) -> Vec<PathBuf> {
     entries.into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
+/// Returns where a repository's memory is kept, without an extension.
+pub(super) fn place(state: &Path, layout: &Layout) -> PathBuf {
+    state.join("settle").join(hex(&sha256(layout.common_dir.to_string_lossy().as_bytes())[..16]))
+}
+
 /// Takes the repository's lock; it dies with its process. `None` where another has it.
-fn lock(place: &Path, name: &str) -> Option<File> {
-    std::fs::create_dir_all(place).ok()?;
-    let file = File::options().create(true).append(true).open(place.join(format!("{name}.lock"))).ok()?;
+fn lock(place: &Path) -> Option<File> {
+    std::fs::create_dir_all(place.parent()?).ok()?;
+    let file = File::options().create(true).append(true).open(place.with_extension("lock")).ok()?;
     match file.try_lock() {
         Ok(()) => Some(file),
         Err(TryLockError::WouldBlock) => None,
@@ -140,11 +158,16 @@ fn lock(place: &Path, name: &str) -> Option<File> {
     }
 }
 
+/// Writes a file so that nobody reads half of it.
+pub(super) fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut temporary = tempfile::NamedTempFile::new_in(file.parent().expect("our files have a directory"))?;
+    temporary.write_all(bytes)?;
+    temporary.persist(file).map(|_| ()).map_err(Into::into)
+}
+
 fn remember(file: &Path, memory: &Memory) {
-    let temporary = file.with_extension(format!("tmp.{}", std::process::id()));
     let bytes = serde_json::to_vec(memory).expect("it is all strings and numbers");
-    let written = std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, file));
-    if let Err(error) = written {
+    if let Err(error) = replace(file, &bytes) {
         tracing::warn!(%error, "what was settled can't be remembered: it will be looked at again");
     }
 }
@@ -155,6 +178,8 @@ struct Run<'a> {
     spool: &'a mut Spool,
     complete: &'a mut Complete,
     layout: &'a Layout,
+    /// The trail's head before what is appended next.
+    head: Option<Head>,
 }
 
 impl Run<'_> {
@@ -168,12 +193,13 @@ impl Run<'_> {
         let mut commits = 0;
         for group in open.chunks(GROUP) {
             let mut appends = Vec::new();
+            self.head = None;
             for (commit, paths) in group {
                 if attested::is_there(self.reader, commit)? {
                     continue;
                 }
                 let files = self.files(commit, paths);
-                let told = self.appends(commit, files, &repository);
+                let told = self.appends(commit, files, &repository)?;
                 commits += usize::from(!told.is_empty());
                 appends.extend(told);
             }
@@ -195,7 +221,9 @@ impl Run<'_> {
     fn files(&mut self, commit: &str, paths: &[std::sync::Arc<str>]) -> Vec<AttestedFile> {
         let mut files = Vec::new();
         let mut is_known = false;
-        for path in paths {
+        let root = self.root().map(Path::to_owned);
+        let policy = self.complete.policy(root.as_deref());
+        for path in paths.iter().filter(|path| !policy.is_excluded(path)) {
             let Some(known) = self.attributor.of_version(commit, path) else { continue };
             is_known |= known.attribution.origins.iter().any(|(_, origin)| *origin != Origin::Unknown);
             let history = self.attributor.history();
@@ -206,7 +234,15 @@ impl Run<'_> {
         if is_known { files } else { Vec::new() }
     }
 
-    fn appends(&mut self, commit: &str, files: Vec<AttestedFile>, repository: &str) -> Vec<Append> {
+    fn appends(&mut self, commit: &str, files: Vec<AttestedFile>, repository: &str) -> Result<Vec<Append>, SpoolError> {
+        if files.is_empty() {
+            return Ok(Vec::new());
+        }
+        let head = match self.head.take() {
+            Some(head) => head,
+            None => self.spool.head()?,
+        };
+        self.head = Some(head);
         let mut parts: Vec<Vec<AttestedFile>> = Vec::new();
         let mut spans = usize::MAX;
         for file in files {
@@ -226,11 +262,16 @@ impl Run<'_> {
                 commit: commit.to_owned(),
                 parents: parents.iter().map(|parent| parent.to_string()).collect(),
                 files,
-                head: None,
+                head: self.head.clone(),
             })
         });
-        let root = (self.layout.worktree != self.layout.git_dir).then_some(self.layout.worktree.as_path());
         let records = payloads.map(|payload| Record::light(now(), commit, payload)).collect::<Vec<_>>();
-        records.into_iter().filter_map(|record| self.complete.complete(record, root)).collect()
+        let root = self.root().map(Path::to_owned);
+        Ok(records.into_iter().filter_map(|record| self.complete.complete(record, root.as_deref())).collect())
+    }
+
+    /// The root of the work tree; a bare repository has none.
+    fn root(&self) -> Option<&Path> {
+        (self.layout.worktree != self.layout.git_dir).then_some(self.layout.worktree.as_path())
     }
 }

@@ -111,6 +111,12 @@ pub(crate) fn real(file: &Path) -> PathBuf {
     }
 }
 
+/// Returns the file that is written by whoever writes to a path: the one a symbolic link points to.
+pub(crate) fn written(file: &Path) -> PathBuf {
+    let target = file.is_symlink().then(|| file.canonicalize().ok().filter(|target| target.is_file()));
+    target.flatten().unwrap_or_else(|| real(file))
+}
+
 /// Adds to a snapshot where its file lies in a repository, and what that says now.
 pub(crate) fn placed(mut it: Snapshot, file: &Path) -> Snapshot {
     let file = real(file);

@@ -30,6 +30,9 @@ use crate::git;
 use crate::recorder::Record;
 use settle::Settle;
 
+/// So many links are followed from one to the next.
+const LINKS_MAX: usize = 8;
+
 /// One hook call at work.
 pub(super) struct Session<'a> {
     pub(super) client: &'a Client,
@@ -242,23 +245,23 @@ impl Session<'_> {
         }
     }
 
+    /// Returns the file that a path names: who writes to a link to a file writes that file.
     fn absolute(&self, path: &Path) -> PathBuf {
-        let path = match &self.said.cwd {
-            Some(cwd) => cwd.join(path),
-            None => path.to_owned(),
-        };
-        // `a/./b` and `a/../b` name a file under another name; links are left alone.
-        let mut plain = PathBuf::new();
-        for part in path.components() {
-            match part {
-                std::path::Component::CurDir => {}
-                std::path::Component::ParentDir => {
-                    plain.pop();
-                }
-                part => plain.push(part),
-            }
+        let named = self.named(path);
+        let mut file = named.clone();
+        for _ in 0..LINKS_MAX {
+            let Ok(target) = std::fs::read_link(&file) else { break };
+            file = plain(&file.parent().unwrap_or(Path::new("")).join(target));
         }
-        plain
+        if file == named || file.symlink_metadata().is_ok_and(|it| it.is_file()) { file } else { named }
+    }
+
+    /// As [`Session::absolute`], but a link is what it is itself: a call may put a file in its place.
+    fn named(&self, path: &Path) -> PathBuf {
+        match &self.said.cwd {
+            Some(cwd) => plain(&cwd.join(path)),
+            None => plain(path),
+        }
     }
 
     /// Returns the repository's root, else the directory itself.
@@ -266,4 +269,19 @@ impl Session<'_> {
         let cwd = self.said.cwd.as_deref()?;
         Some(git::root_of(cwd).map_or_else(|| (cwd.to_owned(), false), |root| (root, true)))
     }
+}
+
+/// `a/./b` and `a/../b` name a file under another name; links to directories are left alone.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            std::path::Component::CurDir => {}
+            std::path::Component::ParentDir => {
+                plain.pop();
+            }
+            part => plain.push(part),
+        }
+    }
+    plain
 }

@@ -30,7 +30,8 @@ use super::event::{Ending, Event, Known, Lost};
 use super::hello::Hello;
 use super::history::History;
 use super::mailbox::{Inbox, Mailbox};
-use super::protocol::{Facts, Status, Suggestion};
+use super::protocol::{Facts, Replay, Status, Suggestion};
+use super::replay_watch::ReplayWatch;
 use super::rules::Rules;
 use super::spool_watch::{Act, Offered, SpoolWatch};
 use super::suggestions::{Setting, Suggestions};
@@ -70,6 +71,8 @@ pub(crate) struct Actor {
     house: Option<House>,
     documents: HashMap<String, Document>,
     replay: Option<Background>,
+    replay_watch: Option<ReplayWatch>,
+    replay_stands: Option<Replay>,
     suggestions: Suggestions,
     known: HashMap<String, Known>,
     raised: HashSet<(String, String)>,
@@ -122,6 +125,8 @@ impl Actor {
             house: None,
             documents: HashMap::new(),
             replay: None,
+            replay_watch: None,
+            replay_stands: None,
             suggestions: Suggestions::default(),
             known: HashMap::new(),
             raised: HashSet::new(),
@@ -196,13 +201,14 @@ impl Actor {
                 self.initialized = true;
                 self.house();
                 self.replay.get_or_insert_with(|| replay::start_background(&self.shell));
+                self.replay_watch = ReplayWatch::start(&self.shell, self.mailbox.clone());
                 self.configure();
             }
             Event::Configure => self.configure(),
             Event::Configured(settings) => self.settings(&settings),
             Event::Opened(document) => self.opened(document),
             Event::Changed(change) => self.changed(change),
-            Event::Saved(uri) => self.session(session::Event::Saved { uri }),
+            Event::Saved(uri) => self.saved(uri),
             Event::Closed(uri) => self.closed(uri),
             Event::Lost(lost) => self.lost(lost),
             Event::Degraded(reason) => self.trouble(reason, None, None),
@@ -211,10 +217,16 @@ impl Actor {
             Event::Acts(acts) => self.acts(acts),
             Event::Offers(offers) => self.offers(offers),
             Event::Known(answer) => self.session(session::Event::Known(*answer)),
-            Event::LookedUp(uri, question) => self.session(session::Event::LookedUp { uri, question }),
+            Event::LookedUp(uri, question, is_over) => {
+                self.session(session::Event::LookedUp { uri, question, is_over });
+            }
             Event::Committed(uri, text) => self.session(session::Event::Committed { uri, text }),
             Event::Findings(findings) => self.findings(*findings),
             Event::Tick => self.tick(),
+            Event::Replay(stands) => {
+                self.replay_stands = Some(stands);
+                self.tell_status();
+            }
             Event::End(_) => unreachable!("taken by run"),
         }
     }
@@ -239,7 +251,7 @@ impl Actor {
         let (shell, mailbox) = (&self.shell, &self.mailbox);
         let is_new = self.house.is_none();
         let house = self.house.get_or_insert_with(|| {
-            let recorder = tokio::task::block_in_place(|| Recorder::start(shell));
+            let recorder = tokio::task::block_in_place(|| Recorder::start(shell, "lsp"));
             let session = Session::new(recorder.digest_key());
             let watch = SpoolWatch::start(shell.paths.state.clone(), mailbox.clone());
             House { recorder, session, watch, history: History::start(shell.clone(), mailbox.clone()) }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::git;
 use crate::git::objects::Objects;
-use crate::git::state::{Layout, real};
+use crate::git::state::{Layout, written};
 use crate::recorder::file_of_uri;
 
 /// HEAD in the repositories of open documents, as it was last seen.
@@ -30,7 +30,7 @@ impl Commits {
     pub(super) fn look(&mut self, uris: Vec<String>) -> Vec<Moved> {
         let mut by_root: HashMap<PathBuf, Vec<(String, PathBuf)>> = HashMap::new();
         for uri in uris {
-            let file = file_of_uri(&uri).map(|file| real(&file));
+            let file = file_of_uri(&uri).map(|file| written(&file));
             if let Some(file) = file
                 && let Some(root) = file.parent().and_then(git::root_of)
             {

@@ -43,8 +43,8 @@ pub(crate) enum Event {
     Offers(Vec<Offered>),
     /// Somebody knows whose a text is.
     Known(Box<Answer>),
-    /// It was looked up whose a text is: the document and the question.
-    LookedUp(String, u64),
+    /// It was looked up whose a text is: the document, the question, and whether that is all.
+    LookedUp(String, u64, bool),
     /// A commit holds a document: its text there.
     Committed(String, String),
     /// The rules have looked at a text.
@@ -53,6 +53,8 @@ pub(crate) enum Event {
     Tick,
     /// It is over.
     End(Ending),
+    /// How replay stands has changed.
+    Replay(protocol::Replay),
 }
 
 /// A question, and where its answer goes.

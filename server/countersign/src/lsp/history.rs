@@ -6,7 +6,6 @@
 //! mailbox when it is there. An agent's own record may come after the editor's reload, so a question
 //! is asked again while there is news.
 
-use std::path::Path;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -14,16 +13,17 @@ use countersign_event::digest::git_blob;
 use countersign_event::{Payload, Timestamp};
 use countersign_provenance::attribution::Attribution;
 use countersign_provenance::carry::{self, Known, Tier};
-use countersign_provenance::session::{Answer, Past, Retained};
+use countersign_provenance::session::{Answer, Disk, Past, Retained};
 use countersign_provenance::spans::{ContributionId, Origin};
 use countersign_provenance::text::Text;
 use countersign_spool::{Reader, SpoolError};
 use serde::Deserialize;
 
 use super::commits::Commits;
+use super::disk::{self, Look, Looks, Stamp};
 use super::event::Event;
 use super::mailbox::Mailbox;
-use crate::git::state::{Layout, git_blob_sha256, real};
+use crate::git::state::{Layout, git_blob_sha256, written};
 use crate::git::{attribute, settle};
 use crate::recorder::{file_of_uri, snapshot_path};
 use crate::shell::{Shell, now};
@@ -35,9 +35,6 @@ const POLL: Duration = Duration::from_millis(25);
 /// An editor that writes its buffer says so. When it has not said so for this long and the disk holds
 /// the same text, somebody else wrote it.
 const OUTSIDE_AFTER: Duration = Duration::from_millis(500);
-/// Files larger than this are not read to compare them.
-const COMPARED_BYTES_MAX: u64 = 16 << 20;
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// So many questions of one document are open at once; the oldest are given up.
 const OPEN_MAX: usize = 8;
 /// A contribution is new in this text while it is no older.
@@ -53,35 +50,55 @@ pub(crate) struct Asked {
     pub(crate) text: Text,
     /// Whether it came by a change, not by opening.
     pub(crate) is_change: bool,
+    /// Whether a person typed it, unless it was a reload.
+    pub(crate) is_typed: bool,
 }
 
-enum Job {
-    Ask(Asked),
+pub(super) enum Job {
+    /// A question, and the file's stamp where that held the text when the question came.
+    Ask(Asked, Option<Stamp>),
+    /// The editor wrote a document; the stamp of what it wrote, unless somebody wrote over it at once.
+    Saved(String, Option<Stamp>),
     Heads(Vec<String>),
 }
 
 /// A handle to the thread.
 pub(crate) struct History {
     jobs: Sender<Job>,
+    looks: Looks,
 }
 
 impl History {
     /// Starts the thread. Answers go into `mailbox`.
     pub(crate) fn start(shell: Shell, mailbox: Mailbox<Event>) -> History {
         let (jobs, waiting) = mpsc::channel();
+        let looks = Looks::start(jobs.clone(), mailbox.clone());
         let thread =
             Thread { shell, mailbox, reader: None, version: -1, open: Vec::new(), commits: Commits::default() };
         let spawned = std::thread::Builder::new().name("history".to_owned()).spawn(move || thread.run(&waiting));
         if let Err(error) = spawned {
             tracing::error!("nobody knows who wrote the opened texts: {error}");
         }
-        History { jobs }
+        History { jobs, looks }
     }
 
     /// Asks whose a text is.
     pub(crate) fn ask(&self, asked: Asked) {
+        if asked.is_change {
+            return self.looks.look(Look::Changed(asked));
+        }
         // Without the thread, what it would tell stays unknown.
-        let _ = self.jobs.send(Job::Ask(asked));
+        let _ = self.jobs.send(Job::Ask(asked, None));
+    }
+
+    /// Takes note that a document's text is its file's: it was just read, or written.
+    pub(crate) fn is_file(&self, uri: &str, text: &Text, is_written: bool) {
+        self.looks.look(Look::Same { uri: uri.to_owned(), text: text.clone(), is_written });
+    }
+
+    /// Takes note that a document was closed.
+    pub(crate) fn closed(&self, uri: &str) {
+        self.looks.look(Look::Closed(uri.to_owned()));
     }
 
     /// Looks whether HEAD moved where these documents are.
@@ -112,8 +129,25 @@ struct Open {
     is_looked_up: bool,
     /// Whether this very text is on record.
     is_exact: bool,
-    /// Whether the disk held the same text, once that was looked at.
-    is_outside: Option<bool>,
+    /// The file's stamp where that held the text when it came.
+    held: Option<Stamp>,
+    /// The stamp of what the editor wrote next, once it wrote.
+    saved: Option<Option<Stamp>>,
+    /// Whether the text came from the disk, once that is judged.
+    disk: Option<Disk>,
+}
+
+impl Open {
+    fn judge(&self) -> Disk {
+        match (&self.held, &self.saved) {
+            // Written twice, and once before the editor wrote.
+            (Some(held), Some(Some(saved))) if held != saved => Disk::HeldBefore,
+            (_, Some(_)) => Disk::Silent,
+            (Some(_), None) => Disk::Holds,
+            (None, None) if disk::is_on_disk(&self.asked.uri, &self.asked.text) => Disk::Holds,
+            (None, None) => Disk::Silent,
+        }
+    }
 }
 
 /// What is on record about a text.
@@ -130,9 +164,9 @@ impl Thread {
                 false => jobs.recv_timeout(POLL),
             };
             match job {
-                Ok(Job::Ask(asked)) => {
+                Ok(Job::Ask(asked, held)) => {
                     let mut paths = vec![snapshot_path(&asked.uri)];
-                    paths.extend(file_of_uri(&asked.uri).map(|file| real(&file).to_string_lossy().into_owned()));
+                    paths.extend(file_of_uri(&asked.uri).map(|file| written(&file).to_string_lossy().into_owned()));
                     paths.dedup();
                     let text = asked.text.to_string();
                     let blobs = [git_blob(text.as_bytes()), git_blob_sha256(text.as_bytes())];
@@ -144,17 +178,27 @@ impl Thread {
                         is_answered: false,
                         is_looked_up: false,
                         is_exact: false,
-                        is_outside: None,
+                        held,
+                        saved: None,
+                        disk: None,
                     };
                     let same = |other: &Open| other.asked.uri == open.asked.uri;
                     if self.open.iter().filter(|other| same(other)).count() == OPEN_MAX
                         && let Some(oldest) = self.open.iter().position(same)
                     {
                         let oldest = self.open.remove(oldest);
-                        self.mailbox.push_always(Event::LookedUp(oldest.asked.uri, oldest.asked.question));
+                        self.mailbox.push_always(Event::LookedUp(oldest.asked.uri, oldest.asked.question, true));
                     }
                     self.open.push(open);
                     self.look(true);
+                }
+                Ok(Job::Saved(uri, stamp)) => {
+                    for open in self.open.iter_mut().filter(|open| open.asked.uri == uri && open.saved.is_none()) {
+                        open.saved = Some(stamp.clone());
+                        // What the file holds says less now than it did.
+                        open.disk = open.disk.filter(|disk| *disk != Disk::Holds);
+                    }
+                    self.look(false);
                 }
                 Ok(Job::Heads(uris)) => {
                     for moved in self.commits.look(uris) {
@@ -174,7 +218,7 @@ impl Thread {
     fn settle(&self, layout: Layout) {
         let shell = self.shell.clone();
         let settle = move || {
-            if let Err(error) = settle::settle(&shell, &layout) {
+            if let Err(error) = settle::settle(&shell, &layout).and_then(|_| settle::tidy(&shell, &layout)) {
                 tracing::warn!("the commits of {} are not settled: {error}", layout.worktree.display());
             }
         };
@@ -196,11 +240,12 @@ impl Thread {
     /// Says whether the question stays open.
     fn look_at(&mut self, open: &mut Open, is_news: bool) -> bool {
         let is_change = open.asked.is_change;
-        let is_due = is_change && open.is_outside.is_none() && open.since.elapsed() >= OUTSIDE_AFTER;
+        let is_time = open.saved.is_some() || open.since.elapsed() >= OUTSIDE_AFTER;
+        let is_due = is_change && open.disk.is_none() && is_time;
         if is_due {
-            open.is_outside = Some(is_on_disk(&open.asked.uri, &open.asked.text));
+            open.disk = Some(open.judge());
         }
-        let turned_outside = is_due && open.is_outside == Some(true);
+        let turned_outside = is_due && open.disk != Some(Disk::Silent);
         if turned_outside || (is_news && !open.is_exact) {
             open.is_exact = open.is_exact || self.is_on_record(open);
             if open.is_exact || turned_outside || (!is_change && !open.is_answered) {
@@ -209,28 +254,28 @@ impl Thread {
                 open.is_answered = true;
             }
         }
-        let is_looked_up = if is_change { open.is_outside.is_some() } else { open.is_answered };
+        let is_looked_up = if is_change { open.disk.is_some() } else { open.is_answered };
         if is_looked_up && !open.is_looked_up {
             open.is_looked_up = true;
-            self.mailbox.push_always(Event::LookedUp(open.asked.uri.clone(), open.asked.question));
+            self.mailbox.push_always(Event::LookedUp(open.asked.uri.clone(), open.asked.question, false));
         }
         // What is on record itself can't be found better, once it is known whether it was a reload.
-        let is_settled = open.is_exact && (!is_change || open.is_outside.is_some());
+        let is_settled = open.is_exact && (!is_change || open.disk.is_some());
         !is_settled && open.since.elapsed() < NEWS_WITHIN
     }
 
     fn answer(&mut self, open: &Open, found: Option<Found>) {
-        let is_outside = open.is_outside == Some(true);
+        let disk = open.disk.unwrap_or(Disk::Silent);
         let found = found.unwrap_or_else(|| Found {
             attribution: Attribution::new(open.asked.text.len_bytes(), Origin::Unknown),
             retained: Vec::new(),
         });
-        let past = self.past(&found, open.is_exact && is_outside);
+        let past = self.past(&found, open.is_exact && disk != Disk::Silent);
         self.mailbox.push_always(Event::Known(Box::new(Answer {
             uri: open.asked.uri.clone(),
             question: open.asked.question,
             attribution: found.attribution,
-            is_outside,
+            disk,
             past,
         })));
     }
@@ -254,7 +299,7 @@ impl Thread {
         let text = open.asked.text.to_string();
         let mut found = match file_of_uri(&open.asked.uri) {
             Some(file) => {
-                let attribution = self.with_reader(|reader| attribute::of_text(reader, &file, &text))?;
+                let attribution = self.with_reader(|reader| attribute::of_text(reader, &written(&file), &text))?;
                 Found { attribution, retained: Vec::new() }
             }
             None => self.saved(open, &text)?,
@@ -340,28 +385,4 @@ fn retained(spans_json: &str) -> Vec<Retained> {
         retained: Vec<Retained>,
     }
     serde_json::from_str::<Beside>(spans_json).map(|beside| beside.retained).unwrap_or_default()
-}
-
-/// Says whether a document's file holds this very text.
-fn is_on_disk(uri: &str, text: &Text) -> bool {
-    let Some(file) = file_of_uri(uri) else { return false };
-    holds(&file, text).unwrap_or(false)
-}
-
-/// An editor may keep its lines with LF and write CRLF, and leave out a mark at the front. Reads the file
-/// only if it has the length for it.
-fn holds(file: &Path, text: &Text) -> std::io::Result<bool> {
-    let length = std::fs::metadata(file)?.len();
-    let least = text.len_bytes() as u64;
-    let most = least + text.line_count() as u64 + BYTE_ORDER_MARK.len() as u64;
-    if length > COMPARED_BYTES_MAX || length < least || length > most {
-        return Ok(false);
-    }
-    let bytes = std::fs::read(file)?;
-    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
-    Ok(same_but_line_ends(bytes, text.to_string().as_bytes()))
-}
-
-fn same_but_line_ends(a: &[u8], b: &[u8]) -> bool {
-    a.iter().filter(|byte| **byte != b'\r').eq(b.iter().filter(|byte| **byte != b'\r'))
 }

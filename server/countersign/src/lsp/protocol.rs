@@ -232,6 +232,10 @@ pub(crate) struct PauseParams {
 pub(crate) struct Status {
     /// `recording`, `paused` or `degraded`.
     pub(crate) state: String,
+    /// One word for a status bar: `recording`, `paused`, `offline`, or `attention` where a person has to do
+    /// something; the first of `paused`, `attention`, `offline` that is true.
+    #[serde(default)]
+    pub(crate) summary: String,
     /// When a pause ends by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) until: Option<countersign_event::Timestamp>,
@@ -242,4 +246,23 @@ pub(crate) struct Status {
     pub(crate) unsynchronised: Vec<String>,
     /// Open documents.
     pub(crate) documents: u32,
+    /// How the trail gets to the collector; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) replay: Option<Replay>,
+}
+
+/// How the trail gets to the collector, in a [`Status`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Replay {
+    /// `online`, `offline` (tried again by itself), `paused` or `unauthorised` (a person has to do something).
+    pub(crate) state: String,
+    /// Events that wait; 0 while `online`.
+    pub(crate) waiting: u64,
+    /// What went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) problem: Option<String>,
+    /// What a person can do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hint: Option<String>,
 }

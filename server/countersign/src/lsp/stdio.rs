@@ -4,7 +4,6 @@
 //! `fstat` says what an end is: editors give pipes or sockets; files and terminals keep the slow way.
 //! Reading never waits for writing: what goes out is queued, and a task of its own writes it.
 
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,6 +22,7 @@ pub(crate) type Output = Pin<Box<dyn AsyncWrite + Send>>;
 /// Returns standard input and output. Must be called inside the runtime.
 #[cfg(unix)]
 pub(crate) fn ends() -> (Input, Output) {
+    use std::io;
     use std::os::fd::{AsFd, OwnedFd};
 
     use rustix::fs::FileType;

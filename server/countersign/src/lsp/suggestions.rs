@@ -34,7 +34,8 @@ pub(crate) struct Suggestions {
 
 struct Live {
     contribution: String,
-    text: String,
+    /// As offered; nothing where a person dismissed what the extension could not read.
+    text: Option<String>,
     shown: Option<Timestamp>,
     path: IntegrationPath,
     model: Fact<Model>,
@@ -75,8 +76,10 @@ impl Suggestions {
         let key = (message.tool.clone(), message.id.clone());
         let mut records = Vec::new();
         if !self.live.contains_key(&key) {
-            let Some(text) = message.text.clone() else { return Err("unknown_suggestion") };
-            let live = offer(&message, text, setting);
+            if message.text.is_none() && message.event != SuggestionEvent::Rejected {
+                return Err("unknown_suggestion");
+            }
+            let live = offer(&message, setting);
             records.push(offered(&live, setting));
             self.order.push_back(key.clone());
             self.live.insert(key.clone(), live);
@@ -91,21 +94,23 @@ impl Suggestions {
         let (mut offered, mut withdrawn) = (None, None);
         let entered = match message.event {
             SuggestionEvent::Shown => {
-                offered = Some(Offer {
+                offered = live.text.as_deref().map(|text| Offer {
                     contribution: id,
                     uri: message.text_document.uri,
-                    digest: (setting.digest)(&live.text),
+                    digest: (setting.digest)(text),
                     since: setting.now,
                 });
                 None
             }
             SuggestionEvent::Accepted | SuggestionEvent::Partial => {
+                let Some(inserted) = message.text.or_else(|| live.text.clone()) else {
+                    return Err("unknown_suggestion");
+                };
                 live.acts += 1;
-                let inserted = message.text.unwrap_or_else(|| live.text.clone());
                 let extent = match message.event {
                     SuggestionEvent::Partial => Extent::Partial,
                     // What is left after parts were taken is still all of it.
-                    _ if live.text.ends_with(&inserted) => Extent::Full,
+                    _ if live.text().ends_with(&inserted) => Extent::Full,
                     _ => Extent::Modified,
                 };
                 let entered = Entered {
@@ -142,14 +147,27 @@ impl Suggestions {
     }
 }
 
-fn offer(message: &Suggestion, text: String, setting: &Setting<'_>) -> Live {
+impl Live {
+    fn text(&self) -> &str {
+        self.text.as_deref().unwrap_or_default()
+    }
+
+    fn output(&self) -> Fact<Output> {
+        match &self.text {
+            Some(text) => Fact::reported(Output::of(text)),
+            None => Fact::absent(Absent::NotOnWire),
+        }
+    }
+}
+
+fn offer(message: &Suggestion, setting: &Setting<'_>) -> Live {
     let mut path = IntegrationPath::new(PathKind::Ide, Transport::Extension);
     path.tool = Some(message.tool.clone());
     path.version = message.tool_version.clone();
     path.session = Some(setting.session.to_owned());
     Live {
         contribution: (setting.mint)(),
-        text,
+        text: message.text.clone(),
         shown: (message.event == SuggestionEvent::Shown).then_some(setting.now),
         path,
         model: match &message.model {
@@ -166,7 +184,7 @@ fn record(live: &Live, setting: &Setting<'_>, payload: Payload, texts: Vec<(Cont
         subject: Some(live.contribution.clone()),
         payload,
         texts,
-        output_bytes: live.text.len() as u64,
+        output_bytes: live.text().len() as u64,
     }
 }
 
@@ -177,19 +195,19 @@ fn offered(live: &Live, setting: &Setting<'_>) -> Record {
         alternative: 0,
         model: live.model.clone(),
         prompt: Fact::absent(Absent::NotOnWire),
-        output: Fact::reported(Output::of(&live.text)),
+        output: live.output(),
         person: Fact::absent(Absent::NotOnWire),
         path: Fact::observed(live.path.clone()),
         place: setting.place.clone(),
-        digest: Some((setting.digest)(&live.text)),
+        digest: live.text.as_deref().map(setting.digest),
         content: Default::default(),
         circumstances: Circumstances::default(),
     });
-    record(live, setting, payload, vec![(ContentName::Output, live.text.clone())])
+    record(live, setting, payload, live.text.iter().map(|text| (ContentName::Output, text.clone())).collect())
 }
 
 fn accepted(live: &Live, extent: Extent, entered: &Entered, inserted: String, setting: &Setting<'_>) -> Record {
-    let output = Output::of(&live.text);
+    let output = Output::of(live.text());
     let dwell = match live.shown {
         Some(shown) if output.lines >= DWELL_LINES => Some(Dwell::of_millis(setting.now.millis_since(shown))),
         _ => None,
@@ -209,7 +227,7 @@ fn accepted(live: &Live, extent: Extent, entered: &Entered, inserted: String, se
         path: Fact::observed(live.path.clone()),
         place: setting.place.clone(),
         entered: vec![entered.clone()],
-        distance: distance(&live.text, &inserted),
+        distance: distance(live.text(), &inserted),
         shown: match live.shown {
             Some(at) => Fact::reported(Shown { at }),
             None => Fact::absent(Absent::NotOnWire),
@@ -218,7 +236,7 @@ fn accepted(live: &Live, extent: Extent, entered: &Entered, inserted: String, se
         content: Default::default(),
         circumstances: Circumstances::default(),
     });
-    let texts = vec![(ContentName::Output, live.text.clone()), (ContentName::Accepted, inserted)];
+    let texts = vec![(ContentName::Output, live.text().to_owned()), (ContentName::Accepted, inserted)];
     record(live, setting, payload, texts)
 }
 
@@ -231,7 +249,7 @@ fn rejected(live: &Live, reason: RejectReason, setting: &Setting<'_>) -> Record 
         undoes: None,
         rule: None,
         model: live.model.clone(),
-        output: Fact::reported(Output::of(&live.text)),
+        output: live.output(),
         person: Fact::absent(Absent::NotOnWire),
         path: Fact::observed(live.path.clone()),
         place: setting.place.clone(),
@@ -299,5 +317,15 @@ mod tests {
             tell(&mut all, json!({ "event": "accepted", "text": "x" })).unwrap(),
             ["offered c-1", "accepted c-1 act 1 Full", "c-1 entered 1 digest of x"]
         );
+    }
+
+    #[test]
+    fn what_was_dismissed_unread_is_dismissed_all_the_same() {
+        let mut all = Suggestions::default();
+        assert_eq!(
+            tell(&mut all, json!({ "event": "rejected" })).unwrap(),
+            ["offered c-1", "rejected c-1 act 1 Dismissed"]
+        );
+        assert_eq!(tell(&mut all, json!({ "event": "accepted" })), Err("unknown_suggestion"));
     }
 }

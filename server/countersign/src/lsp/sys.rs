@@ -1,4 +1,4 @@
-//! What differs by operating system: noticing that the editor is gone.
+//! What differs by operating system: noticing that the editor is gone, and a file's number.
 
 /// Calls `gone` once the process `pid` has ended, from a thread of its own.
 ///
@@ -49,4 +49,16 @@ fn spawn(watch: impl FnOnce() + Send + 'static) {
     if let Err(error) = std::thread::Builder::new().name("parent".to_owned()).spawn(watch) {
         tracing::warn!("the editor's process can't be watched: {error}");
     }
+}
+
+/// Returns what tells a file from one that was put in its place.
+#[cfg(unix)]
+pub(crate) fn file_number(metadata: &std::fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(metadata)
+}
+
+/// Elsewhere there is none without opening it.
+#[cfg(not(unix))]
+pub(crate) fn file_number(_: &std::fs::Metadata) -> u64 {
+    0
 }

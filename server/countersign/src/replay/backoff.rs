@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// No wait is longer, whatever a collector asks for.
-const LONGEST: Duration = Duration::from_secs(300);
+pub(super) const LONGEST: Duration = Duration::from_secs(300);
 /// The first wait is at most this long.
 const FIRST: Duration = Duration::from_secs(1);
 
@@ -15,6 +15,11 @@ pub(super) fn wait(attempt: u32, retry_after: Option<Duration>, random: u64) -> 
     let share = random as f64 / u64::MAX as f64;
     let jittered = bound.mul_f64(share);
     retry_after.unwrap_or_default().saturating_add(jittered).min(LONGEST)
+}
+
+/// Returns the wait that a collector asked for with an answer, within reason.
+pub(super) fn asked(seconds: u64) -> Duration {
+    Duration::from_secs(seconds).min(LONGEST)
 }
 
 #[cfg(test)]
@@ -37,5 +42,6 @@ mod tests {
     fn a_collector_that_asks_for_time_gets_it_within_reason() {
         assert_eq!(wait(0, Some(Duration::from_secs(20)), 0).as_secs(), 20);
         assert_eq!(wait(0, Some(Duration::from_secs(86_400)), 0), LONGEST);
+        assert_eq!((asked(20).as_secs(), asked(u64::MAX)), (20, LONGEST));
     }
 }

@@ -1,13 +1,14 @@
-//! HTTP to a collector: what it answered, sorted into what can be done about it.
+//! HTTP to a collector. Only a 200 with the body we know is an answer; everything else acknowledges nothing.
 //!
-//! Only a 200 with the body we know is an answer; everything else acknowledges nothing. Redirects are
-//! not followed, because the token would go with them.
+//! Redirects are not followed, because the token would go with them. Proxies and certificates are those of
+//! the system, of the environment and of the configuration.
 
-use std::fmt;
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use countersign_event::batch::{Batch, BatchAnswer, Cursor};
+use countersign_event::enrol::{Enrolled, Enrolment};
 use countersign_spool::PendingContent;
 use reqwest::header::{CONTENT_ENCODING, RETRY_AFTER};
 use reqwest::{Method, Response, StatusCode, Url};
@@ -15,16 +16,30 @@ use serde::Deserialize;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use super::refused::{Refused, Why, foreign, no_answer, sort, unavailable};
+use super::token::TokenFile;
 use crate::error::Failure;
 
 /// A collector that is not there is known after this time.
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
 /// An exchange that takes longer is broken off.
 const EXCHANGE_WAIT: Duration = Duration::from_secs(60);
-/// Answers to what we send are small; questions can have large answers.
-const ANSWER_BYTES_MAX: usize = 64 << 20;
-/// So much of a foreign answer is shown.
-const EXCERPT_CHARS: usize = 120;
+/// Answers to what we send are small.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// Questions can have large answers.
+const PAGE_BYTES_MAX: usize = 64 << 20;
+/// What a request takes beside its body, about.
+const AROUND_BYTES: u64 = 512;
+
+/// Returns how long an exchange may take.
+fn exchange_wait() -> Duration {
+    // What takes a minute takes a test too long.
+    #[cfg(debug_assertions)]
+    if let Some(given) = std::env::var("COUNTERSIGN_TEST_EXCHANGE_MS").ok().and_then(|ms| ms.parse().ok()) {
+        return Duration::from_millis(given);
+    }
+    EXCHANGE_WAIT
+}
 
 /// A collector and how to reach it.
 #[derive(Clone, Debug)]
@@ -68,56 +83,29 @@ impl Stop {
     }
 }
 
-/// Why there is no answer.
-#[derive(Debug)]
-pub(crate) enum Refused {
-    /// The token is missing or not accepted.
-    Unauthorised(String),
-    /// What was sent is too large.
-    TooLarge,
-    /// It can never be accepted as it is.
-    Never(String),
-    /// The collector does not have the event of this text, so far.
-    Unannounced,
-    /// The batch does not continue where the archive stands.
-    Gap(Cursor),
-    /// The archive holds another history.
-    Fork {
-        /// In words.
-        why: String,
-        /// The first event that differs, as far as it says so.
-        seq: Option<u64>,
-    },
-    /// Anything else: down, slow, broken, somebody else.
-    Unavailable {
-        /// In words.
-        why: String,
-        /// It asked for this much time.
-        retry_after: Option<Duration>,
-    },
-    /// We were asked to stop.
-    Stopped,
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refused::Unauthorised(why) | Refused::Never(why) => f.write_str(why),
-            Refused::Unavailable { why, .. } | Refused::Fork { why, .. } => f.write_str(why),
-            Refused::TooLarge => f.write_str("too large for the collector"),
-            Refused::Unannounced => f.write_str("the collector does not know the event of this text"),
-            Refused::Gap(cursor) => write!(f, "the collector stands at event {}", cursor.acked_through),
-            Refused::Stopped => f.write_str("broken off"),
-        }
-    }
-}
-
 /// What a question was answered with.
 pub(crate) struct Page {
     /// One object a line.
     pub(crate) text: String,
     /// Where to go on, where there is more.
     pub(crate) next: Option<i64>,
+}
+
+struct Answer {
+    status: StatusCode,
+    text: String,
+    next: Option<i64>,
+}
+
+impl Answer {
+    /// Reads a body that belongs to this status and no other.
+    fn body<T: for<'a> Deserialize<'a>>(&self, statuses: &[u16]) -> Result<T, Refused> {
+        let status = self.status.as_u16();
+        match serde_json::from_str(&self.text) {
+            Ok(body) if statuses.contains(&status) => Ok(body),
+            _ => Err(foreign(status, &self.text)),
+        }
+    }
 }
 
 /// A connection to one collector.
@@ -127,6 +115,7 @@ pub(crate) struct Client {
     url: String,
     token_file: PathBuf,
     stop: Stop,
+    sent: Cell<u64>,
 }
 
 impl Client {
@@ -152,7 +141,7 @@ impl Client {
             .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_WAIT)
-            .timeout(EXCHANGE_WAIT);
+            .timeout(exchange_wait());
         if loopback {
             builder = builder.no_proxy();
         }
@@ -164,15 +153,29 @@ impl Client {
             let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| unusable(&error))?;
             builder = builder.tls_certs_merge(certificates);
         }
+        if url.scheme() == "http" {
+            // A system without any certificates needs none for this.
+            builder = builder.tls_certs_only([]);
+        }
         let http = builder.build().map_err(|error| Failure::from_error("cannot prepare HTTP", &error))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let url = target.url.trim_end_matches('/').to_owned();
-        Ok(Client { http, runtime, url, token_file: target.token_file.clone(), stop })
+        Ok(Client { http, runtime, url, token_file: target.token_file.clone(), stop, sent: Cell::new(0) })
     }
 
     /// Returns the collector's URL.
     pub(crate) fn to(&self) -> &str {
         &self.url
+    }
+
+    /// Returns how many bytes were sent since it was last asked.
+    pub(super) fn take_sent(&self) -> u64 {
+        self.sent.take()
+    }
+
+    /// Returns what tells this token from the one before. Two reads of one file are equal.
+    pub(super) fn token_now(&self) -> Option<Vec<u8>> {
+        std::fs::read(&self.token_file).ok()
     }
 
     /// Returns whether we were asked to stop.
@@ -194,138 +197,113 @@ impl Client {
     pub(crate) fn send(&self, batch: &Batch) -> Result<BatchAnswer, Refused> {
         let json = serde_json::to_vec(batch).expect("a batch has string keys");
         let body = zstd::encode_all(&json[..], 1).map_err(|error| unavailable(format!("cannot compress: {error}")))?;
-        let (status, text, _) =
-            self.exchange(Method::POST, "/v1/batches", |request| request.header(CONTENT_ENCODING, "zstd").body(body))?;
-        match serde_json::from_str(&text) {
-            Ok(answer) if status == StatusCode::OK => Ok(answer),
-            _ => Err(unavailable(format!("answered {status} and not as a collector does: {}", excerpt(&text)))),
-        }
+        let answer = self.exchange(Method::POST, "/v1/batches", ANSWER_BYTES_MAX, |request| {
+            self.sent.set(self.sent.get() + body.len() as u64 + AROUND_BYTES);
+            request.header(CONTENT_ENCODING, "zstd").body(body)
+        })?;
+        answer.body(&[200])
     }
 
     /// Asks where the archive stands in every epoch of a stream.
     pub(crate) fn cursors(&self, stream: &str) -> Result<Vec<Cursor>, Refused> {
-        let page = self.get(&format!("/v1/streams/{stream}/cursor"))?;
-        serde_json::from_str(&page.text)
-            .map_err(|_| unavailable(format!("answered not as a collector does: {}", excerpt(&page.text))))
+        let path = format!("/v1/streams/{stream}/cursor");
+        self.exchange(Method::GET, &path, ANSWER_BYTES_MAX, |request| request)?.body(&[200])
     }
 
     /// Sends a text.
     pub(crate) fn put(&self, content: &PendingContent) -> Result<(), Refused> {
-        let body = serde_json::to_vec(&content.upload).expect("an upload has string keys");
-        let path = format!("/v1/contents/{}", content.kept);
-        let (status, text, _) = self.exchange(Method::PUT, &path, |request| request.body(body))?;
         #[derive(Deserialize)]
-        struct Answer {
+        struct Put {
             kept: String,
         }
-        match serde_json::from_str::<Answer>(&text) {
-            Ok(answer) if answer.kept == content.kept && matches!(status.as_u16(), 200 | 201) => Ok(()),
-            _ => Err(unavailable(format!("answered {status} and not as a collector does: {}", excerpt(&text)))),
+        let body = serde_json::to_vec(&content.upload).expect("an upload has string keys");
+        let path = format!("/v1/contents/{}", content.kept);
+        let answer = self.exchange(Method::PUT, &path, ANSWER_BYTES_MAX, |request| {
+            self.sent.set(self.sent.get() + body.len() as u64 + AROUND_BYTES);
+            request.body(body)
+        })?;
+        match answer.body::<Put>(&[200, 201]) {
+            Ok(put) if put.kept == content.kept => Ok(()),
+            _ => Err(foreign(answer.status.as_u16(), &answer.text)),
         }
+    }
+
+    /// Exchanges a one-time code for a token. The only request that carries none.
+    pub(crate) fn enrol(&self, enrolment: &Enrolment) -> Result<Enrolled, Refused> {
+        let body = serde_json::to_vec(enrolment).expect("an enrolment has string keys");
+        let request = self.http.request(Method::POST, format!("{}/v1/enrol", self.url)).body(body);
+        self.run(request, ANSWER_BYTES_MAX)?.body(&[200])
+    }
+
+    /// Asks for the next token and keeps it in the place of the present one, which stays good until the
+    /// new one is seen.
+    pub(crate) fn rotate(&self) -> Result<Enrolled, Refused> {
+        let kept = |error| {
+            let file = self.token_file.display();
+            unavailable(format!("the next token cannot be kept in {file}: {error}"))
+        };
+        let place = TokenFile::prepare(&self.token_file).map_err(kept)?;
+        let enrolled: Enrolled =
+            self.exchange(Method::POST, "/v1/token", ANSWER_BYTES_MAX, |request| request)?.body(&[200])?;
+        place.keep(&enrolled.token).map_err(kept)?;
+        Ok(enrolled)
     }
 
     /// Asks a question; `path` has its query, encoded.
     pub(crate) fn get(&self, path: &str) -> Result<Page, Refused> {
-        let (status, text, next) = self.exchange(Method::GET, path, |request| request)?;
+        let Answer { status, text, next } = self.exchange(Method::GET, path, PAGE_BYTES_MAX, |request| request)?;
         if status == StatusCode::OK {
             return Ok(Page { text, next });
         }
-        Err(unavailable(format!("answered {status}: {}", excerpt(&text))))
+        Err(foreign(status.as_u16(), &text))
     }
 
     fn exchange(
         &self,
         method: Method,
         path: &str,
+        bytes_max: usize,
         fill: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
-    ) -> Result<(StatusCode, String, Option<i64>), Refused> {
+    ) -> Result<Answer, Refused> {
         let token = std::fs::read_to_string(&self.token_file).map_err(|error| {
-            Refused::Unauthorised(format!("cannot read the token in {}: {error}", self.token_file.display()))
+            let file = self.token_file.display();
+            Refused::Unauthorised(Why::new(format!("cannot read the token in {file}: {error}")))
         })?;
-        let request = fill(self.http.request(method, format!("{}{path}", self.url)).bearer_auth(token.trim()));
+        self.run(fill(self.http.request(method, format!("{}{path}", self.url)).bearer_auth(token.trim())), bytes_max)
+    }
+
+    fn run(&self, request: reqwest::RequestBuilder, bytes_max: usize) -> Result<Answer, Refused> {
         self.runtime.block_on(async {
             tokio::select! {
-                answer = answer(request) => answer,
+                answer = answer(request, bytes_max) => answer,
                 () = self.stop.come() => Err(Refused::Stopped),
             }
         })
     }
 }
 
-async fn answer(request: reqwest::RequestBuilder) -> Result<(StatusCode, String, Option<i64>), Refused> {
-    let mut response = request.send().await.map_err(|error| unavailable(in_words(&error)))?;
+async fn answer(request: reqwest::RequestBuilder, bytes_max: usize) -> Result<Answer, Refused> {
+    let mut response = request.send().await.map_err(|error| no_answer(&error))?;
     let status = response.status();
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let retry_after = header(RETRY_AFTER.as_str()).and_then(|text| text.parse().ok()).map(Duration::from_secs);
     let next = header("countersign-next").and_then(|text| text.parse().ok());
-    let text = read(&mut response).await?;
+    let text = read(&mut response, bytes_max).await?;
     match status.as_u16() {
-        200..=299 => Ok((status, text, next)),
+        200..=299 => Ok(Answer { status, text, next }),
         code => Err(sort(code, &text, retry_after)),
     }
 }
 
-async fn read(response: &mut Response) -> Result<String, Refused> {
+async fn read(response: &mut Response, bytes_max: usize) -> Result<String, Refused> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| unavailable(in_words(&error)))? {
-        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-            return Err(unavailable("answered without end".to_owned()));
+    while let Some(chunk) = response.chunk().await.map_err(|error| no_answer(&error))? {
+        if body.len() + chunk.len() > bytes_max {
+            return Err(unavailable(format!("answered with more than {bytes_max} bytes, which no collector does")));
         }
         body.extend_from_slice(&chunk);
     }
     Ok(String::from_utf8_lossy(&body).into_owned())
-}
-
-/// An error as a collector writes it.
-#[derive(Deserialize)]
-struct Problem {
-    error: String,
-    kind: Option<String>,
-    seq: Option<u64>,
-    cursor: Option<Cursor>,
-}
-
-/// Sorts an answer that is not a success.
-fn sort(code: u16, text: &str, retry_after: Option<Duration>) -> Refused {
-    let problem: Option<Problem> = serde_json::from_str(text).ok();
-    let why = match &problem {
-        Some(problem) => format!("answered {code}: {}", problem.error),
-        None => format!("answered {code} and not as a collector does: {}", excerpt(text)),
-    };
-    let gap = problem.as_ref().filter(|it| it.kind.as_deref() == Some("gap")).and_then(|it| it.cursor.clone());
-    match (code, &problem) {
-        (401 | 403, _) => Refused::Unauthorised(why),
-        (413, _) => Refused::TooLarge,
-        (404, Some(_)) => Refused::Unannounced,
-        (400, Some(_)) => Refused::Never(why),
-        (409, Some(problem)) => match gap {
-            Some(cursor) => Refused::Gap(cursor),
-            None => Refused::Fork { why, seq: problem.seq.filter(|_| problem.kind.as_deref() == Some("fork")) },
-        },
-        _ => Refused::Unavailable { why, retry_after },
-    }
-}
-
-fn unavailable(why: String) -> Refused {
-    Refused::Unavailable { why, retry_after: None }
-}
-
-fn in_words(error: &reqwest::Error) -> String {
-    // The innermost cause is what a person can act on; the URL is shown beside it anyway.
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    match error.is_timeout() {
-        true => "did not answer in time".to_owned(),
-        false if error.is_connect() => format!("cannot be reached: {cause}"),
-        false => cause.to_string(),
-    }
-}
-
-fn excerpt(text: &str) -> String {
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(EXCERPT_CHARS).collect();
-    format!("{clean:?}")
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -352,41 +330,5 @@ mod tests {
         for url in ["http://c.example", "http://10.0.0.1", "ftp://c.example", "c.example", ""] {
             assert!(client(url).is_err(), "{url}");
         }
-    }
-
-    #[test]
-    fn answers_are_sorted_by_what_can_be_done() {
-        let table: Vec<String> = [
-            (401, r#"{"error":"no"}"#),
-            (403, "<html>"),
-            (413, ""),
-            (400, r#"{"error":"bad"}"#),
-            (400, "<html>"),
-            (404, r#"{"error":"x"}"#),
-            (404, "<html>"),
-            (409, r#"{"error":"x","kind":"fork"}"#),
-            (409, "<html>"),
-            (500, r#"{"error":"x"}"#),
-            (302, ""),
-        ]
-        .into_iter()
-        .map(|(code, text)| {
-            let refused = format!("{:?}", sort(code, text, None));
-            format!("{code} {text} -> {}", refused.split(['(', ' ']).next().unwrap_or_default())
-        })
-        .collect();
-        expect_test::expect![[r#"
-            401 {"error":"no"} -> Unauthorised
-            403 <html> -> Unauthorised
-            413  -> TooLarge
-            400 {"error":"bad"} -> Never
-            400 <html> -> Unavailable
-            404 {"error":"x"} -> Unannounced
-            404 <html> -> Unavailable
-            409 {"error":"x","kind":"fork"} -> Fork
-            409 <html> -> Unavailable
-            500 {"error":"x"} -> Unavailable
-            302  -> Unavailable"#]]
-        .assert_eq(&table.join("\n"));
     }
 }

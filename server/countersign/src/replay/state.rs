@@ -3,16 +3,21 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use countersign_event::Timestamp;
+use countersign_spool::Reader;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::drain::Trouble;
+use super::refused::Why;
 use crate::shell::{Shell, now};
 
 /// The file in the state directory.
 const FILE: &str = "replay.json";
+/// How long the spool may keep whoever only asks how much waits.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How it stands, in the words of `status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,12 +38,22 @@ struct Stands {
     state: Standing,
     to: String,
     last_error: Option<String>,
+    /// What a person can do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
     since: Timestamp,
 }
 
-/// Returns the state of replay for `status`: `{"state","to","last_error"}`.
+/// Returns the state of replay for `status`: `{"state","to","last_error","hint"?}`.
 pub(crate) fn state(shell: &Shell) -> Value {
     read(&shell.paths.state, shell.config.collector_url.value.as_deref())
+}
+
+/// Returns how many events wait for the configured collector; 0 where that can't be said.
+pub(crate) fn waiting(shell: &Shell) -> u64 {
+    let to = shell.config.collector_url.value.as_deref();
+    let waiting = Reader::open_within(&shell.paths.state, PATIENCE).and_then(|reader| reader.waiting(to));
+    waiting.unwrap_or_default()
 }
 
 /// Reads the file; `url` is the configured collector.
@@ -72,41 +87,59 @@ impl Told {
     }
 
     pub(super) fn online(&self) {
-        self.tell(Standing::Online, None);
+        if self.tell(Standing::Online, Why::default()) {
+            tracing::info!("replay to {}: online", self.to);
+        }
     }
 
+    /// Tells and logs it, once for as long as it lasts.
     pub(super) fn trouble(&self, trouble: &Trouble) {
-        self.tell(trouble.standing, Some(trouble.why.clone()));
+        let Why { text, hint } = &trouble.why;
+        if self.tell(trouble.standing, trouble.why.clone()) {
+            let hint = hint.as_deref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+            tracing::warn!("replay to {}: {text}{hint}", self.to);
+        }
     }
 
-    fn tell(&self, state: Standing, last_error: Option<String>) {
+    /// Tells it without logging: whoever asked is told another way.
+    pub(super) fn trouble_quietly(&self, trouble: &Trouble) {
+        self.tell(trouble.standing, trouble.why.clone());
+    }
+
+    /// Writes down what is not known already. Returns whether it was news.
+    fn tell(&self, state: Standing, why: Why) -> bool {
         let before = load(&self.dir);
-        if before.as_ref().is_some_and(|it| it.state == state && it.to == self.to && it.last_error == last_error) {
-            return;
+        let (last_error, hint) = (Some(why.text).filter(|text| !text.is_empty()), why.hint);
+        if before
+            .as_ref()
+            .is_some_and(|it| it.state == state && it.to == self.to && it.last_error == last_error && it.hint == hint)
+        {
+            return false;
         }
         let since = before.filter(|it| it.state == state && it.to == self.to).map_or_else(now, |it| it.since);
-        let stands = Stands { state, to: self.to.clone(), last_error, since };
+        let stands = Stands { state, to: self.to.clone(), last_error, hint, since };
         if let Err(error) = self.write(&json!(stands).to_string()) {
             tracing::warn!(%error, "the state of replay can't be written");
         }
+        true
     }
 
     /// Writes a whole file aside, then gives it its name: a reader sees the old or the new one.
     fn write(&self, text: &str) -> std::io::Result<()> {
         fs::create_dir_all(&self.dir)?;
-        let mut aside = tempfile(&self.dir)?;
-        aside.1.write_all(text.as_bytes())?;
-        fs::rename(&aside.0, self.dir.join(FILE))
+        let aside = self.dir.join(format!(".{FILE}.{}", std::process::id()));
+        private(&aside)?.write_all(text.as_bytes())?;
+        fs::rename(&aside, self.dir.join(FILE))
     }
 }
 
-fn tempfile(dir: &Path) -> std::io::Result<(PathBuf, fs::File)> {
-    let path = dir.join(format!(".{FILE}.{}", std::process::id()));
+/// Makes a file for its owner alone, or empties it.
+pub(super) fn private(path: &Path) -> std::io::Result<fs::File> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    Ok((path.clone(), options.open(path)?))
+    options.open(path)
 }
 
 #[cfg(test)]
@@ -131,9 +164,29 @@ mod tests {
     fn the_last_error_goes_when_it_is_over() {
         let dir = tempfile::tempdir().unwrap();
         let told = Told::new(dir.path(), "http://a");
-        told.trouble(&Trouble::paused("it is on fire".to_owned()));
-        assert_eq!(read(dir.path(), None)["last_error"], "it is on fire");
+        told.trouble(&Trouble::paused(Why::new("it is on fire").hint("put it out")));
+        let state = read(dir.path(), None);
+        assert_eq!((&state["last_error"], &state["hint"]), (&json!("it is on fire"), &json!("put it out")));
         told.online();
         assert_eq!(read(dir.path(), None)["last_error"], Value::Null);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_same_trouble_for_a_quarter_is_told_once() {
+        use std::os::unix::fs::MetadataExt;
+        let dir = tempfile::tempdir().unwrap();
+        let told = Told::new(dir.path(), "http://a");
+        told.trouble(&Trouble::paused(Why::new("it is on fire")));
+        let file = || fs::metadata(dir.path().join(FILE)).unwrap().ino();
+        // Keeps its number from being used again.
+        let (first, held) = (file(), fs::File::open(dir.path().join(FILE)).unwrap());
+        for _ in 0..90 * 24 * 12 {
+            told.trouble(&Trouble::paused(Why::new("it is on fire")));
+        }
+        assert_eq!(file(), first);
+        told.trouble(&Trouble::paused(Why::new("it is still on fire")));
+        assert_ne!(file(), first);
+        drop(held);
     }
 }

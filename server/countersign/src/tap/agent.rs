@@ -219,9 +219,11 @@ impl Agent {
             Ending::Denied => Outcome::Denied,
             Ending::Unknown => Outcome::Unknown,
         };
-        for edit in edits {
-            self.edited(at, &called, edit, teller, (began, &git));
-        }
+        let seen = edits.into_iter().flat_map(|edit| self.edited(at, &called, edit, teller, (began, &git)));
+        let mut seen: Vec<Snapshot> = seen.collect();
+        // What stood in one file before the call may explain what stands in another after it.
+        seen.sort_by_key(|it| it.kind != Kind::Before);
+        seen.into_iter().for_each(|it| self.recorder.saw(it));
         self.tell_call(at, called, outcome, teller);
         trouble
     }
@@ -308,7 +310,15 @@ impl Agent {
         is_cut.then_some("too_many_files")
     }
 
-    fn edited(&mut self, at: Timestamp, called: &Called, edit: Edit, teller: &Teller, began: Began<'_>) {
+    /// Records an edit. Returns what was seen of its file.
+    fn edited(
+        &mut self,
+        at: Timestamp,
+        called: &Called,
+        edit: Edit,
+        teller: &Teller,
+        began: Began<'_>,
+    ) -> Vec<Snapshot> {
         let path = teller.path(called.session.as_deref(), called.id.as_deref(), called.client.as_ref());
         let client = path.tool.clone().unwrap_or_default();
         let session = path.session.clone().unwrap_or_default();
@@ -331,7 +341,7 @@ impl Agent {
             None => Fact::absent(Absent::NotOnWire),
         };
         let place = Place { uri: uri_of(&edit.file), ..Place::default() };
-        self.observe(at, &edit, &id, called, &session, began);
+        let seen = observed(at, &edit, &id, called, &session, began);
         let mut texts = Vec::new();
         let mut content = Contents::default();
         for (slot, side) in [(ContentName::Before, &edit.before), (ContentName::After, &edit.after)] {
@@ -367,42 +377,7 @@ impl Agent {
             circumstances: Circumstances::default(),
         });
         self.recorder.record(Record { at, subject, payload, texts, output_bytes: inserted });
-    }
-
-    /// Keeps what was seen of a file before and after an edit.
-    fn observe(
-        &self,
-        at: Timestamp,
-        edit: &Edit,
-        contribution: &str,
-        called: &Called,
-        session: &str,
-        began: Began<'_>,
-    ) {
-        let Some(after) = &edit.after else { return };
-        let call = called.id.as_ref().map_or_else(|| called.call.to_string(), Clone::clone);
-        let look = |kind, file: &File| {
-            let bytes = match file {
-                File::Absent => None,
-                File::Text(text) => Some(text.clone().into_bytes()),
-                // Only its name is known.
-                File::Other(_) => return None,
-            };
-            let path = edit.file.to_string_lossy().into_owned();
-            let time = if kind == Kind::Before { began.0 } else { at };
-            let mut it = git::state::placed(Snapshot::of(path, kind, bytes, time), &edit.file);
-            let then = it.repository.as_ref().and_then(|place| began.1.get(Path::new(&place.worktree)));
-            if let (Some(then), Some(end)) = (then, it.git.take_if(|end| Some(&*end) != then)) {
-                it.git = Some(GitState { until: (kind == Kind::Ai).then(|| Box::new(end)), ..then.clone() });
-            }
-            it.call = Some(format!("{session} {call}"));
-            it.session = Some(session.to_owned());
-            it.contribution = (kind == Kind::Ai).then(|| contribution.to_owned());
-            Some(it)
-        };
-        let before = edit.before.as_ref().and_then(|before| look(Kind::Before, before));
-        let both = [before, look(Kind::Ai, after)];
-        both.into_iter().flatten().for_each(|it| self.recorder.saw(it));
+        seen
     }
 
     fn tell_call(&mut self, at: Timestamp, called: Called, outcome: Outcome, teller: &Teller) {
@@ -521,6 +496,40 @@ impl Agent {
         });
         self.recorder.record(Record::light(at, tool, payload));
     }
+}
+
+/// Returns what was seen of a file before and after an edit.
+fn observed(
+    at: Timestamp,
+    edit: &Edit,
+    contribution: &str,
+    called: &Called,
+    session: &str,
+    began: Began<'_>,
+) -> Vec<Snapshot> {
+    let Some(after) = &edit.after else { return Vec::new() };
+    let call = called.id.as_ref().map_or_else(|| called.call.to_string(), Clone::clone);
+    let look = |kind, file: &File| {
+        let bytes = match file {
+            File::Absent => None,
+            File::Text(text) => Some(text.clone().into_bytes()),
+            // Only its name is known.
+            File::Other(_) => return None,
+        };
+        let path = edit.file.to_string_lossy().into_owned();
+        let time = if kind == Kind::Before { began.0 } else { at };
+        let mut it = git::state::placed(Snapshot::of(path, kind, bytes, time), &git::state::written(&edit.file));
+        let then = it.repository.as_ref().and_then(|place| began.1.get(Path::new(&place.worktree)));
+        if let (Some(then), Some(end)) = (then, it.git.take_if(|end| Some(&*end) != then)) {
+            it.git = Some(GitState { until: (kind == Kind::Ai).then(|| Box::new(end)), ..then.clone() });
+        }
+        it.call = Some(format!("{session} {call}"));
+        it.session = Some(session.to_owned());
+        it.contribution = (kind == Kind::Ai).then(|| contribution.to_owned());
+        Some(it)
+    };
+    let before = edit.before.as_ref().and_then(|before| look(Kind::Before, before));
+    before.into_iter().chain(look(Kind::Ai, after)).collect()
 }
 
 impl Teller {

@@ -56,7 +56,7 @@ impl Session {
 
     /// Begins to record.
     pub(super) fn begin(self, shell: &Shell) -> Running {
-        let recorder = Recorder::start(shell);
+        let recorder = Recorder::start(shell, "tap");
         Running {
             session: recorder.mint().to_string(),
             decoder: Decoder::new().knowing(self.tool.as_deref(), &self.script),

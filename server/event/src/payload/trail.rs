@@ -12,15 +12,16 @@ use crate::time::Timestamp;
 pub struct Gap {
     /// How we know.
     pub how: How,
-    /// Why: `overflow`, `crash`, `late`, `quarantined`, `unreadable`, `silence`, `spool_unavailable`.
+    /// Why: `overflow`, `no_room`, `crash` (a process stopped without saying so), `late`, `quarantined`,
+    /// `unreadable`, `clock_back`, `clock_forward`.
     pub reason: String,
     /// How many events, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
-    /// From when.
+    /// From when; of a clock that was set, what it should have said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Timestamp>,
-    /// Until when.
+    /// Until when; of a clock that was set, what it said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Timestamp>,
     /// Whose.

@@ -34,9 +34,6 @@ type Version = (Arc<str>, Arc<str>);
 /// Nodes of one strength, tried together.
 pub(super) type Group = Vec<(Node, Tier)>;
 
-/// So many of the newest looks at other files are searched for what a new file may have come from.
-const LEFT_MAX: usize = 256;
-
 /// A whole file of fewer bytes may have been written twice.
 const WHOLE_BYTES_MIN: usize = 40;
 
@@ -48,12 +45,12 @@ pub(super) struct Past {
     pub(super) seen: Vec<Seen>,
     pub(super) commits: HashMap<Arc<str>, Commit>,
     pub(super) order: Order,
-    by_path: HashMap<Arc<str>, Vec<usize>>,
+    pub(super) by_path: HashMap<Arc<str>, Vec<usize>>,
     by_text: HashMap<TextId, Vec<usize>>,
-    by_call: HashMap<Arc<str>, Vec<usize>>,
+    pub(super) by_call: HashMap<Arc<str>, Vec<usize>>,
     by_head: HashMap<Option<Arc<str>>, Vec<usize>>,
     versions: HashMap<TextId, Vec<Version>>,
-    changed: HashMap<Arc<str>, Vec<Arc<str>>>,
+    pub(super) changed: HashMap<Arc<str>, Vec<Arc<str>>>,
     authors: HashMap<Arc<str>, Vec<Arc<str>>>,
     lineage: HashMap<Arc<str>, Arc<[Arc<str>]>>,
     stashes: Vec<Arc<str>>,
@@ -108,7 +105,7 @@ impl Past {
     }
 
     /// Returns where a node stands; `None` for one that has no place of its own.
-    fn key(&self, node: &Node) -> Key {
+    pub(super) fn key(&self, node: &Node) -> Key {
         match node {
             Node::Seen(at) => Key::seen(self.seen[*at].seq),
             Node::Version(commit, _) => self.order.of_commit(commit),
@@ -126,7 +123,7 @@ impl Past {
         }
     }
 
-    fn version(&self, commit: &Arc<str>, path: &Arc<str>) -> Node {
+    pub(super) fn version(&self, commit: &Arc<str>, path: &Arc<str>) -> Node {
         let made = self.made(commit, path).unwrap_or_else(|| Arc::clone(commit));
         Node::Version(made, Arc::clone(path))
     }
@@ -146,7 +143,7 @@ impl Past {
     }
 
     /// Returns earlier versions of a path under any of its names, newest first.
-    fn versions_of(&self, path: &Arc<str>, before: Key) -> Vec<Node> {
+    pub(super) fn versions_of(&self, path: &Arc<str>, before: Key) -> Vec<Node> {
         let mut all: Vec<(Key, Node)> = Vec::new();
         for path in self.lineage(path).iter() {
             for commit in self.changed.get(path).into_iter().flatten() {
@@ -249,7 +246,7 @@ impl Past {
         groups
     }
 
-    fn last_seen(&self, worktree: &str, path: &Arc<str>, before: Key) -> Option<usize> {
+    pub(super) fn last_seen(&self, worktree: &str, path: &Arc<str>, before: Key) -> Option<usize> {
         let all = self.by_path.get(path)?;
         let is_it = |at: &&usize| {
             let it = &self.seen[**at];
@@ -283,9 +280,11 @@ impl Past {
                     && other.call != it.call
                     && other.look != Look::Before
             });
-            let mut groups = vec![vec![(Node::Seen(before), Tier::Strong)]];
+            // Together: a line that came from another path whole is not made of the tokens of one that stood here.
+            let mut first = vec![(Node::Seen(before), Tier::Strong)];
+            first.extend(self.vanished_in_call(at));
+            let mut groups = vec![first];
             groups.push(between.map(|other| (Node::Seen(other), Tier::Strong)).collect());
-            groups.push(self.vanished_in_call(at));
             if let Some(until) = &it.until {
                 let old = self.order.old_news(it, began, &self.commits);
                 groups.push(old.iter().map(|commit| (self.version(commit, &it.path), Tier::Strong)).collect());
@@ -303,22 +302,6 @@ impl Past {
             gone: Vec::new(),
         };
         self.of_look(key, &now, last, source)
-    }
-
-    /// What vanished from the other paths of a call.
-    fn vanished_in_call(&self, at: usize) -> Group {
-        let it = &self.seen[at];
-        let Some(call) = it.call.as_ref().and_then(|call| self.by_call.get(call)) else { return Vec::new() };
-        let others = call.iter().filter(|other| {
-            let other = &self.seen[**other];
-            other.path != it.path && other.look != Look::Before
-        });
-        let vanished = others.filter_map(|other| {
-            let before = self.before_of(*other)?;
-            // Its own text may be seen a moment later than ours: it is looked at, not asked who wrote it.
-            Some((Node::Vanished(Box::new(Node::Seen(before)), Some(Box::new(Node::Seen(*other)))), Tier::Weak))
-        });
-        vanished.take(GROUP_MAX).collect()
     }
 
     /// A look at a file that nobody was seen changing.
@@ -348,60 +331,6 @@ impl Past {
             groups.push(self.rest_of_lineage(&now.path, key, source));
         }
         groups
-    }
-
-    /// What other files of the work tree held that are gone since, as far as anybody knows by now: one of
-    /// them may have been renamed to a name that nobody saw before.
-    fn left_behind(&self, worktree: Option<&str>, new: &Arc<str>, before: Key) -> Group {
-        let mut group: Group = Vec::new();
-        for all in self.by_path.iter().filter(|(path, _)| *path != new).map(|(_, all)| all) {
-            let is_here = |at: &usize| worktree.is_none_or(|worktree| *self.seen[*at].worktree == *worktree);
-            let here: Vec<usize> = all.iter().copied().filter(is_here).collect();
-            for (place, &at) in here.iter().enumerate() {
-                let was = &self.seen[at];
-                if was.text.is_none() || Key::seen(was.seq) >= before {
-                    continue;
-                }
-                let next = here.get(place + 1);
-                let node = match next {
-                    _ if self.is_gone(was, next.copied()) => Node::Seen(at),
-                    Some(next) if self.seen[*next].text.is_none() => Node::Seen(at),
-                    Some(next) => Node::Vanished(Box::new(Node::Seen(at)), Some(Box::new(Node::Seen(*next)))),
-                    None => continue,
-                };
-                group.push((node, Tier::Weak));
-            }
-        }
-        group.sort_by_key(|(node, _)| std::cmp::Reverse(self.key(node)));
-        group.truncate(LEFT_MAX);
-        group
-    }
-
-    /// Files that HEAD had at a moment and that are gone since: the next commit has them no more, or the
-    /// work tree has not.
-    fn left_in_head(&self, now: &Now, before: Key) -> Group {
-        let Some(head) = &now.moment.head else { return Vec::new() };
-        let here = self.gone.iter().filter(|(worktree, _)| *worktree == now.worktree).map(|(_, path)| path);
-        let next = self
-            .commits
-            .values()
-            .filter(|it| it.parents.first() == Some(head) && self.order.of_commit(&it.id) > before);
-        let by_git = next.flat_map(|it| &it.changes).filter(|it| it.parent == 0 && it.new.is_none()).map(|it| &it.path);
-        let mut paths: Vec<&Arc<str>> = here.chain(by_git).filter(|path| **path != now.path).collect();
-        paths.sort();
-        paths.dedup();
-        paths.into_iter().take(LEFT_MAX).map(|path| (self.version(head, path), Tier::Weak)).collect()
-    }
-
-    /// Says whether a file was gone before it was seen next: a commit has it no more, or it is not there now.
-    fn is_gone(&self, was: &Seen, next: Option<usize>) -> bool {
-        let until = next.map_or(Key::NOW, |next| Key::seen(self.seen[next].seq));
-        let by_git = self.changed.get(&was.path).into_iter().flatten().any(|commit| {
-            let mut changes = self.commits[commit].changes.iter();
-            let key = self.order.of_commit(commit);
-            key > Key::seen(was.seq) && key < until && changes.any(|it| it.path == was.path && it.new.is_none())
-        });
-        by_git || (next.is_none() && self.gone.contains(&(Arc::clone(&was.worktree), Arc::clone(&was.path))))
     }
 
     fn stashes(&self, path: &Arc<str>, before: Key) -> Group {
@@ -456,60 +385,6 @@ impl Past {
         groups.push(self.rest_of_lineage(path, key, source));
         groups.push(self.left_behind(None, path, key));
         groups
-    }
-
-    /// What vanished from other files that were seen before a commit and that git may never have had.
-    fn vanished_unseen(
-        &self,
-        commit: &Commit,
-        lineage: &[Arc<str>],
-        dirty: &[usize],
-        before: Key,
-        source: &mut dyn Source,
-    ) -> Group {
-        let mut newest: HashMap<&Arc<str>, usize> = HashMap::new();
-        for at in dirty.iter().filter(|at| Key::seen(self.seen[**at].seq) < before) {
-            let it = &self.seen[*at];
-            if it.text.is_some() && !lineage.contains(&it.path) {
-                newest.insert(&it.path, *at);
-            }
-        }
-        let mut newest: Vec<usize> = newest.into_values().collect();
-        newest.sort_unstable_by_key(|at| std::cmp::Reverse(self.seen[*at].seq));
-        let mut group: Group = Vec::new();
-        for at in newest.into_iter().take(4 * GROUP_MAX) {
-            let path = &self.seen[at].path;
-            match source.at(&commit.id, path) {
-                None => group.push((Node::Seen(at), Tier::Weak)),
-                Some(_) => {
-                    let after = Node::Version(Arc::clone(&commit.id), Arc::clone(path));
-                    group.push((Node::Vanished(Box::new(Node::Seen(at)), Some(Box::new(after))), Tier::Weak));
-                }
-            }
-        }
-        group
-    }
-
-    /// What vanished from other paths in the same commit: from what was seen of them last, else from the
-    /// parent's version.
-    fn vanished_in_commit(&self, commit: &Commit, path: &Arc<str>) -> Group {
-        let mut group: Group = Vec::new();
-        let others = commit.changes.iter().filter(|it| it.parent == 0 && it.path != *path && it.old.is_some());
-        for other in others.take(4 * GROUP_MAX) {
-            let Some(parent) = commit.parents.first() else { break };
-            let after = other.new.map(|_| Box::new(Node::Version(Arc::clone(&commit.id), Arc::clone(&other.path))));
-            let key = self.order.of_commit(&commit.id);
-            let earlier = |at: &&usize| Key::seen(self.seen[**at].seq) < key && self.seen[**at].text.is_some();
-            let seen: Vec<usize> =
-                self.by_path.get(&other.from).into_iter().flatten().rev().filter(earlier).copied().collect();
-            let on_parent = seen.iter().find(|at| self.seen[**at].moment.head.as_ref() == Some(parent));
-            for at in on_parent.into_iter().chain(seen.first().filter(|at| Some(*at) != on_parent)) {
-                group.push((Node::Vanished(Box::new(Node::Seen(*at)), after.clone()), Tier::Weak));
-            }
-            let was = self.version(parent, &other.from);
-            group.push((Node::Vanished(Box::new(was), after), Tier::Weak));
-        }
-        group
     }
 
     /// Returns the text of a node, if it has one.

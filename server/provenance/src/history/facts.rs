@@ -59,6 +59,8 @@ pub struct Seen {
     pub hunks: Vec<Hunk>,
     /// Milliseconds; to tell what else was seen during a call.
     pub time_ms: i64,
+    /// Who wrote it was noted, for what explained it may be gone.
+    pub is_noted: bool,
 }
 
 /// A commit that is not older than everything that was seen.
@@ -74,6 +76,8 @@ pub struct Commit {
     pub time: i64,
     /// What it changed, against each parent; against nothing where it has none.
     pub changes: Vec<Change>,
+    /// The number of what was seen first after it, where that was noted.
+    pub born: Option<i64>,
 }
 
 /// A path that differs between a commit and one of its parents.
@@ -114,7 +118,7 @@ pub trait Source {
     fn text(&mut self, id: TextId) -> Option<Arc<str>>;
     /// Returns what a commit has at a path.
     fn at(&mut self, commit: &str, path: &str) -> Option<TextId>;
-    /// Returns what an editor knew of a text it saved.
+    /// Returns what an editor knew of a text it saved, or what was noted of one.
     fn saved(&mut self, seq: i64, text: &str) -> Option<Attribution>;
     /// Returns what was attested of a path in a commit.
     fn attested(&mut self, commit: &str, path: &str, text: &str) -> Option<Attribution>;

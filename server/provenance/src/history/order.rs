@@ -59,6 +59,7 @@ impl Order {
             list.sort_by_key(|entry| entry.end);
         }
         let mut births: Vec<(i64, Arc<str>)> = dates(seen, commits, order.entries.values().flatten());
+        births.extend(commits.values().filter_map(|it| Some((it.born?, Arc::clone(&it.id)))));
         let mut began: HashMap<&Arc<str>, i64> = HashMap::new();
         for it in seen.iter().filter(|it| it.look == Look::Before) {
             if let Some(call) = &it.call {
@@ -129,6 +130,11 @@ impl Order {
             self.births.insert(id, seq);
             waiting.extend(commit.parents.iter().cloned());
         }
+    }
+
+    /// Returns the number of what was seen first after a commit.
+    pub(super) fn born(&self, id: &str) -> Option<i64> {
+        self.births.get(id).copied()
     }
 
     /// Returns a commit's place.

@@ -27,8 +27,8 @@ pub struct Known {
 
 /// The past of a repository, and what was found out about it so far.
 pub struct History<S> {
-    past: Past,
-    source: S,
+    pub(super) past: Past,
+    pub(super) source: S,
     known: HashMap<Node, Option<Arc<Known>>>,
     keys: HashMap<TextId, Arc<HashSet<u64>>>,
     /// Nodes that would have explained themselves.
@@ -126,7 +126,7 @@ impl<S: Source> History<S> {
         &mut self.source
     }
 
-    fn resolve(&mut self, node: Node) -> Option<Arc<Known>> {
+    pub(super) fn resolve(&mut self, node: Node) -> Option<Arc<Known>> {
         let mut waiting = vec![node.clone()];
         let mut begun: HashSet<Node> = HashSet::new();
         while let Some(top) = waiting.pop() {
@@ -160,7 +160,7 @@ impl<S: Source> History<S> {
         let Some(id) = self.past.text_of(node, &mut self.source) else { return Ok(None) };
         let Some(text) = self.source.text(id) else { return Ok(None) };
         let told = match node {
-            Node::Seen(at) if self.past.seen[*at].look == Look::Saved => {
+            Node::Seen(at) if self.past.seen[*at].look == Look::Saved || self.past.seen[*at].is_noted => {
                 self.source.saved(self.past.seen[*at].seq, &text)
             }
             Node::Version(commit, path) => self.source.attested(commit, path, &text),
@@ -168,6 +168,10 @@ impl<S: Source> History<S> {
         };
         if let Some(attribution) = told.filter(|told| told.covers(text.len())) {
             return Ok(Some(Known { text, attribution }));
+        }
+        if matches!(node, Node::Seen(at) if self.past.seen[*at].is_noted && self.past.seen[*at].look != Look::Saved) {
+            // What explained it is gone, and so is the note.
+            return Ok(Some(Known { attribution: Attribution::new(text.len(), Origin::Unknown), text }));
         }
         let actor = match node {
             Node::Seen(at) => match &self.past.seen[*at].look {
@@ -226,7 +230,9 @@ impl<S: Source> History<S> {
         let hunks = edit.filter(|_| is_edit).map(|at| self.past.seen[at].hunks.clone()).filter(|it| !it.is_empty());
         let mut found: Vec<(Arc<Known>, Tier)> = Vec::new();
         let mut left: Option<HashSet<u64>> = None;
-        for (number, group) in self.past.groups(node, now, &mut self.source).into_iter().enumerate() {
+        let groups = self.past.groups(node, now, &mut self.source);
+        let start: Vec<Node> = groups.iter().take(2).flatten().map(|(node, _)| node.clone()).collect();
+        for (number, group) in groups.into_iter().enumerate() {
             let mut needs = Vec::new();
             let mut added = Vec::new();
             for (candidate, tier) in group {
@@ -256,12 +262,34 @@ impl<S: Source> History<S> {
             }
             let attempt = carried(&found, text, &open, hunks.as_deref());
             let open_keys = unexplained(text, &attempt, &open);
-            if open_keys.is_empty() {
+            let is_done = open_keys.is_empty();
+            left = Some(open_keys);
+            if is_done {
                 break;
             }
-            left = Some(open_keys);
+        }
+        if is_edit && start.iter().any(|node| self.is_lost(node)) {
+            // Nobody can tell what is new in it.
+            return Ok(carried(&found, text, &Origin::Unknown, None));
+        }
+        if let (true, None, Some(at)) = (is_edit, follows, edit) {
+            // Somebody's word covers what is new, not what stood elsewhere before.
+            let left = left.unwrap_or_else(|| unexplained(text, &Attribution::new(text.len(), open.clone()), &open));
+            let elsewhere = self.past.elsewhere(at, &mut self.source).into_iter();
+            let elsewhere: Vec<Node> = elsewhere.filter(|node| self.may_explain(node, &left)).take(GROUP_MAX).collect();
+            for node in elsewhere {
+                let id = self.past.text_of(&node, &mut self.source);
+                let Some(text) = id.and_then(|id| self.source.text(id)) else { continue };
+                let attribution = Attribution::new(text.len(), Origin::Unknown);
+                found.push((Arc::new(Known { text, attribution }), Tier::Weak));
+            }
         }
         Ok(carried(&found, text, actor, hunks.as_deref()))
+    }
+
+    /// Says whether a node has a text that can't be read.
+    fn is_lost(&mut self, node: &Node) -> bool {
+        self.past.text_of(node, &mut self.source).is_some_and(|id| self.source.text(id).is_none())
     }
 
     /// Says whether a node has any of the lines that are left.
@@ -270,14 +298,21 @@ impl<S: Source> History<S> {
             Node::Vanished(before, _) => before,
             other => other,
         };
-        let Some(id) = self.past.text_of(whole, &mut self.source) else { return false };
-        if !self.keys.contains_key(&id) {
-            let keys = self.source.text(id).map_or_else(HashSet::new, |text| {
-                lines_of(&text).into_iter().filter_map(|line| key(&text[line])).collect()
-            });
-            self.keys.insert(id, Arc::new(keys));
+        let id = self.past.text_of(whole, &mut self.source);
+        id.is_some_and(|id| !self.keys_of(id).is_disjoint(left))
+    }
+
+    /// Returns the lines of a text; nothing where it can't be read.
+    pub(super) fn keys_of(&mut self, id: TextId) -> Arc<HashSet<u64>> {
+        if let Some(keys) = self.keys.get(&id) {
+            return Arc::clone(keys);
         }
-        !self.keys[&id].is_disjoint(left)
+        let keys = self.source.text(id).map_or_else(HashSet::new, |text| {
+            lines_of(&text).into_iter().filter_map(|line| key(&text[line])).collect()
+        });
+        let keys = Arc::new(keys);
+        self.keys.insert(id, Arc::clone(&keys));
+        keys
     }
 }
 

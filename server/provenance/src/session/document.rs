@@ -10,7 +10,7 @@ use super::former::{self, Former};
 use super::question::{Question, Questions};
 use super::retention::{Now, Retention};
 use super::stroke::{Step, Stroke, is_insertion};
-use super::{Answer, BulkInsertion, EXPLAINED_WITHIN_MS, Effect, HELD_MS, follow};
+use super::{Answer, BulkInsertion, Disk, EXPLAINED_WITHIN_MS, Effect, HELD_MS, follow};
 use crate::attribution::Attribution;
 use crate::carry::{Known, Tier, carry};
 use crate::human;
@@ -33,12 +33,16 @@ pub(super) struct Document {
     pub(super) questions: Questions,
     /// Nothing changed since the text was saved.
     pub(super) is_saved: bool,
+    /// Nothing changed since the text was that of the file: only such a text does an editor read anew.
+    is_clean: bool,
 }
 
 /// A text whose writers somebody else may know.
 pub(super) struct Wanted {
     pub(super) text: Text,
     pub(super) open: Vec<Range<usize>>,
+    /// Lines of which only something went: who changed them last is asked.
+    pub(super) cut: Vec<Range<usize>>,
     pub(super) provisional: Origin,
     pub(super) is_change: bool,
 }
@@ -63,6 +67,7 @@ impl Document {
             retention: Retention::default(),
             questions: Questions::default(),
             is_saved: false,
+            is_clean: true,
         };
         if let Some(before) = before {
             let (earlier, attribution) = before.lost.unwrap_or((before.text, before.attribution));
@@ -79,7 +84,7 @@ impl Document {
         let unknown = self.attribution.origins.iter().filter(|(_, origin)| **origin == Origin::Unknown);
         let open: Vec<Range<usize>> = unknown.map(|(range, _)| range).collect();
         let (text, provisional) = (self.text.clone(), Origin::Unknown);
-        (!open.is_empty()).then_some(Wanted { text, open, provisional, is_change: false })
+        (!open.is_empty()).then_some(Wanted { text, open, cut: Vec::new(), provisional, is_change: false })
     }
 
     pub(super) fn is_synchronised(&self) -> bool {
@@ -142,19 +147,28 @@ impl Document {
     ) -> Result<Option<Wanted>, ChangeError> {
         let mut stroke = Stroke::apply(&mut self.text, changes, encoding, key, now)?;
         self.is_saved = false;
+        let was_clean = std::mem::replace(&mut self.is_clean, false);
         let undone = self.former.undone(&stroke);
         let new = stroke.steps.iter().zip(&undone).filter(|(_, undone)| undone.is_none());
         stroke.origin = human::origin_of(new.map(|(step, _)| &step.come[..]), false);
         let before = former::is_large(&stroke).then(|| (stroke.before.clone(), self.attribution.clone()));
-        // Keys insert one character at a time; what else comes may have been a reload.
-        let wants = stroke.is_rewrite || stroke.steps.iter().any(|step| is_insertion(&step.come));
+        // Keys insert one character at a time; what else comes may have been a reload, and so may one
+        // character that comes into a text as the file has it.
+        let wants = stroke.is_rewrite || was_clean || stroke.steps.iter().any(|step| is_insertion(&step.come));
 
         let mut removed = Vec::new();
+        let mut cut = Vec::new();
         for (step, undone) in stroke.steps.iter_mut().zip(undone) {
             let Step { edit, come: _, gone, before, after } = std::mem::take(step);
             step.edit = edit;
             self.former.remember(&mut removed, edit, gone, &self.attribution);
+            let only_goes = was_clean && edit.inserted == 0;
+            let wrote = only_goes.then(|| self.writer_of_line_at(&before, edit.start));
             self.attribution.edit(&before, &after, edit, &stroke.origin);
+            cut.iter_mut().for_each(|at| *at = follow::place(*at, edit));
+            if wrote.is_some_and(|wrote| self.writer_of_line_at(&after, edit.start) != wrote) {
+                cut.push(edit.start);
+            }
             if let Some(undone) = undone {
                 former::restore_part(&mut self.attribution, &after, edit.start, &undone.was);
             }
@@ -166,9 +180,11 @@ impl Document {
             self.find_former(&mut stroke, &before, &was);
             self.former.leave(before, was);
         }
-        let wanted = (wants && !stroke.fresh.is_empty()).then(|| Wanted {
+        let cut: Vec<Range<usize>> = cut.into_iter().map(|at| line_at(&stroke.after, at)).collect();
+        let wanted = (wants && !(stroke.fresh.is_empty() && cut.is_empty())).then(|| Wanted {
             text: stroke.after.clone(),
             open: stroke.fresh.clone(),
+            cut,
             provisional: stroke.origin.clone(),
             is_change: true,
         });
@@ -177,6 +193,10 @@ impl Document {
             self.strokes.pop_front();
         }
         Ok(wanted)
+    }
+
+    fn writer_of_line_at(&self, text: &Text, byte: usize) -> Option<Origin> {
+        self.attribution.writers.at(line_at(text, byte).start).cloned()
     }
 
     /// Looks for what a large change brought in what stood here before: an undo, a formatter, a block
@@ -210,13 +230,17 @@ impl Document {
         if !answer.attribution.covers(question.text.len_bytes()) || self.lost.is_some() {
             return;
         }
-        // The editor wrote its own text to the disk: that both are the same says nothing.
-        let is_outside = answer.is_outside && !question.is_saved;
+        let is_outside = match answer.disk {
+            Disk::Silent => false,
+            Disk::Holds => !question.is_saved,
+            Disk::HeldBefore => true,
+        };
         if question.provisional.is_human() && !is_outside {
             return;
         }
         let before = self.attribution.clone();
         if is_outside {
+            self.is_clean |= question.text == self.text;
             question.nobody_typed(&mut self.attribution);
             let is_it = |stroke: &&mut Stroke| Some(stroke.at) == question.stroke && stroke.after == question.text;
             for stroke in self.strokes.iter_mut().filter(is_it) {
@@ -282,6 +306,7 @@ impl Document {
     pub(super) fn save(&mut self, uri: &str, effects: &mut Vec<Effect>) {
         if self.is_synchronised() {
             self.questions.saved();
+            self.is_clean = true;
             self.measure_all(uri, Moment::Save, effects);
             self.is_saved = true;
             self.snapshot(uri, effects);
@@ -353,6 +378,12 @@ impl Document {
     }
 }
 
+/// The line at a place.
+fn line_at(text: &Text, byte: usize) -> Range<usize> {
+    let line = text.line_of(byte);
+    text.line_start(line).unwrap_or(byte)..text.line_start(line + 1).unwrap_or(text.len_bytes())
+}
+
 /// Carries from one text that stood here to the next.
 fn carried(text: &Text, attribution: &Attribution, to: &str, actor: &Origin) -> Attribution {
     let text = text.to_string();
@@ -363,6 +394,6 @@ fn carried(text: &Text, attribution: &Attribution, to: &str, actor: &Origin) -> 
 impl Wanted {
     pub(super) fn question(self, id: u64, now: Timestamp) -> Question {
         let stroke = self.is_change.then_some(now);
-        Question::new(id, now, self.text, self.open, self.provisional, stroke)
+        Question::new(id, now, self.text, (self.open, self.cut), self.provisional, stroke)
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct Question {
     pub(super) text: Text,
     /// What it is about, in that text.
     open: Vec<Range<usize>>,
+    /// Lines of which it is only about who changed them last.
+    cut: Vec<Range<usize>>,
     /// By whom that is as long as nobody answers.
     pub(super) provisional: Origin,
     /// When the text came by a message of the editor: that message.
@@ -45,11 +47,12 @@ impl Question {
         id: u64,
         at: Timestamp,
         text: Text,
-        open: Vec<Range<usize>>,
+        (open, cut): (Vec<Range<usize>>, Vec<Range<usize>>),
         provisional: Origin,
         stroke: Option<Timestamp>,
     ) -> Self {
-        Question { id, at, text, open, provisional, stroke, is_saved: false, is_looked_up: false, edits: Vec::new() }
+        let (is_saved, is_looked_up, edits) = (false, false, Vec::new());
+        Question { id, at, text, open, cut, provisional, stroke, is_saved, is_looked_up, edits }
     }
 
     /// Takes back that a person typed it.
@@ -66,19 +69,23 @@ impl Question {
             for (range, origin) in answer.origins.within(open.clone()) {
                 self.give(range, origin, &mut now.origins);
             }
-            // A line that was edited since belongs to whoever edited it; a line begun at its end is another.
             for line in self.text.lines_in(open.clone()) {
-                if line.start < done {
-                    continue;
-                }
-                done = line.end;
-                let body = line.start..line.start + self.body_len(line.clone());
-                if let Some(writer) = answer.writers.at(line.start)
-                    && self.left_of(body.clone()).iter().map(Range::len).eq([body.len()])
-                {
-                    self.give(line, writer, &mut now.writers);
+                if line.start >= done {
+                    done = line.end;
+                    self.settle_line(line, answer, now);
                 }
             }
+        }
+        self.cut.iter().for_each(|line| self.settle_line(line.clone(), answer, now));
+    }
+
+    /// A line that was edited since belongs to whoever edited it; a line begun at its end is another.
+    fn settle_line(&self, line: Range<usize>, answer: &Attribution, now: &mut Attribution) {
+        let body = line.start..line.start + self.body_len(line.clone());
+        if let Some(writer) = answer.writers.at(line.start)
+            && self.left_of(body.clone()).iter().map(Range::len).eq([body.len()])
+        {
+            self.give(line, writer, &mut now.writers);
         }
     }
 
@@ -135,11 +142,12 @@ impl Questions {
         self.open.iter().any(|question| !question.is_looked_up)
     }
 
-    /// Takes note that a question was looked up.
-    pub(super) fn looked_up(&mut self, id: u64) {
+    /// Takes note that a question was looked up; one of which nothing more is to come is forgotten.
+    pub(super) fn looked_up(&mut self, id: u64, is_over: bool) {
         if let Some(question) = self.get(id) {
             question.is_looked_up = true;
         }
+        self.open.retain(|question| !is_over || question.id != id);
     }
 
     /// Takes note that the editor wrote its text to the disk.

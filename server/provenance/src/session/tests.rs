@@ -90,6 +90,12 @@ impl Stage {
 }
 
 impl Stage {
+    /// Who changed a line last.
+    fn writer(&self, number: usize) -> Origin {
+        let (text, attribution) = (self.session.text("a.rs"), self.session.attribution("a.rs"));
+        crate::lines::lines(text.unwrap(), attribution.unwrap(), number..number + 1)[0].1.last_writer.clone()
+    }
+
     /// Who wrote a line, in a word.
     fn line(&self, number: usize) -> &'static str {
         let (text, attribution) = (self.session.text("a.rs"), self.session.attribution("a.rs"));
@@ -102,11 +108,16 @@ impl Stage {
         }
     }
 
-    /// `1 outside new ai c1 0..5 | human 5..9`: an answer to a question, in the notation of spans.
+    /// `1 outside new ai c1 0..5 | human 5..9`: an answer to a question, in the notation of spans. `outside`: the
+    /// file holds that text; `before`: it did before the editor wrote there.
     fn known(&self, told: &str) -> Answer {
         let (question, told) = told.split_once(' ').unwrap();
         let question: u64 = question.parse().unwrap();
-        let (is_outside, told) = told.strip_prefix("outside ").map_or((false, told), |rest| (true, rest));
+        let (disk, told) = match told.split_once(' ') {
+            Some(("outside", rest)) => (Disk::Holds, rest),
+            Some(("before", rest)) => (Disk::HeldBefore, rest),
+            _ => (Disk::Silent, told),
+        };
         let (is_new, told) = told.strip_prefix("new ").map_or((false, told), |rest| (true, rest));
         let mut origins = Spans::default();
         let mut past: Vec<Past> = Vec::new();
@@ -135,7 +146,7 @@ impl Stage {
         }
         let (_, text) = self.asked.iter().find(|(asked, _)| *asked == question).expect("it was asked");
         let attribution = Attribution::of_origins(text, origins);
-        Answer { uri: "a.rs".to_owned(), question, attribution, is_outside, past }
+        Answer { uri: "a.rs".to_owned(), question, attribution, disk, past }
     }
 }
 
@@ -337,6 +348,7 @@ fn a_text_saved_before_its_act_was_known_is_snapshot_again_with_it() {
             entered: measure c1 "acceptance" 8/8 at 0:0-0:8 "return 1" -> "return 1"
             entered: snapshot ai c1 0..8 | unknown 8..9
             entered: poll false
+            change: ask 3
             entered: attribution changed
             entered: evidence c2 act 2 0:8-0:9
             entered: measure c2 "acceptance" 1/1 at 0:8-0:9 ";" -> ";"
@@ -522,8 +534,9 @@ fn what_a_person_types_is_a_persons_and_never_reported() {
         expect![[r#"
             open: ask 1, opened
             change: ask 2
-            change: poll true
             change: ask 3
+            change: poll true
+            change: ask 4
             wait: poll false
             human "let x()"
             unknown "\n"
@@ -704,6 +717,7 @@ fn opening_resets_the_version_and_finds_the_writers_again() {
             entered: poll false
             open: attribution changed
             open: ask 3, opened
+            change: ask 4
             human "1"
             unknown "a"
             ai c1 " bee cee dee"
@@ -919,7 +933,7 @@ fn a_line_begun_at_the_end_of_another_before_it_is_known_leaves_that_its_writer(
     stage.play("known 1 ai c1 0..22");
     assert_eq!([stage.line(0), stage.line(1), stage.line(2)], ["ai", "human", "mixed"]);
     for (question, _) in stage.asked.clone() {
-        let looked_up = Event::LookedUp { uri: "a.rs".to_owned(), question };
+        let looked_up = Event::LookedUp { uri: "a.rs".to_owned(), question, is_over: false };
         stage.session.handle(looked_up, Timestamp::from_millis(stage.now));
     }
     assert!(!stage.session.is_pending("a.rs"));

@@ -1,20 +1,21 @@
 //! Putting snapshots into the spool, and letting go of the oldest.
 
-use countersign_event::payload::{Payload, trail};
-use countersign_event::{Event, How};
+use std::path::Path;
+
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::{Kind, Snapshot, blob_key, bound_to, bound_to_text, text_key};
 use crate::append::Spool;
+use crate::bounds::delete_snapshots;
 use crate::content::SealedBox;
 use crate::epoch;
 use crate::prepare::Prepared;
+use crate::shed::Gone;
 use crate::{Device, SpoolError, sys};
 
 /// Sealed bytes of all texts; at about 4 kB a changed file, years of a person's work.
-const BYTES_MAX: u64 = 1 << 30;
+pub(crate) const BYTES_MAX: u64 = 1 << 30;
 /// The bound is looked at every so many rows.
 const LOOK_EVERY: i64 = 128;
 
@@ -84,7 +85,7 @@ fn text_row(conn: &Connection, key: &[u8; 32]) -> rusqlite::Result<Option<i64>> 
     conn.prepare("SELECT rowid FROM texts WHERE text_key = ?")?.query_row([key], |row| row.get(0)).optional()
 }
 
-/// Inserts snapshots in their order. An editor's that equals the latest of its path is left out.
+/// Inserts snapshots in their order.
 pub(crate) fn insert(tx: &Connection, snapshots: &[PreparedSnapshot]) -> rusqlite::Result<()> {
     for it in snapshots {
         let text = match &it.text_key {
@@ -144,58 +145,82 @@ impl Spool {
         let prepared = PreparedSnapshot::new(snapshot, &self.device, Some(&self.conn))?;
         let source = self.device.urn();
         let tx = self.begin(false)?;
-        insert(&tx, &[prepared]).map_err(sql)?;
-        make_room(&tx, &db, &source, BYTES_MAX)?;
+        let all = [prepared];
+        insert(&tx, &all).map_err(sql)?;
+        let records = make_room(&tx, &db, &source, all.len(), BYTES_MAX)?;
+        append(&tx, &db, &records)?;
         tx.commit().map_err(sql)
+    }
+
+    /// Lets go of snapshots by their numbers, and notes who wrote the texts of others, which they explained; in
+    /// one transaction, with its record. Returns how many went.
+    pub fn let_go(&mut self, gone: &[i64], noted: &[(i64, String)]) -> Result<u64, SpoolError> {
+        let (db, source) = (self.layout.db.clone(), self.device.urn());
+        let sql = |e| SpoolError::sqlite(&db, e);
+        let mut sealed = Vec::new();
+        for (seq, spans) in noted {
+            let path: Option<String> = self
+                .conn
+                .prepare_cached("SELECT path FROM snapshots WHERE rowid = ?")
+                .and_then(|mut it| it.query_row([seq], |row| row.get(0)).optional())
+                .map_err(sql)?;
+            if let Some(path) = path {
+                sealed.push((seq, SealedBox::seal(spans.as_bytes(), &bound_to(&path), &self.device)?));
+            }
+        }
+        let tx = self.begin(false)?;
+        let mut count = Gone::snapshots();
+        for (seq, boxed) in &sealed {
+            tx.prepare_cached("UPDATE snapshots SET wrapped_key = ?, sealed = ? WHERE rowid = ?")
+                .and_then(|mut it| it.execute((&boxed.wrapped_key, &boxed.sealed, seq)))
+                .map_err(sql)?;
+        }
+        for seq in gone {
+            delete_snapshots(&tx, "rowid = ?", [seq], &mut count).map_err(sql)?;
+        }
+        let went = count.count;
+        let record = count.record(&source, sys::now(), "age", None)?;
+        append(&tx, &db, &record.into_iter().collect::<Vec<_>>())?;
+        tx.commit().map_err(sql)?;
+        Ok(went)
     }
 }
 
-/// Lets go of the oldest snapshots beyond the bound, and records it. Now and then; else it does nothing.
-fn make_room(tx: &Connection, db: &std::path::Path, source: &str, bytes_max: u64) -> Result<(), SpoolError> {
-    let sql = |e| SpoolError::sqlite(db, e);
-    if tx.last_insert_rowid() % LOOK_EVERY != 0 {
+fn append(tx: &Connection, db: &Path, records: &[Prepared]) -> Result<(), SpoolError> {
+    if records.is_empty() {
         return Ok(());
+    }
+    let epoch = epoch::current_whole(tx, db)?;
+    crate::append::insert(tx, &epoch, records, false).map(drop).map_err(|e| SpoolError::sqlite(db, e))
+}
+
+/// Lets go of the oldest snapshots where those that were just inserted make them too many, and returns the
+/// record of it. Looks now and then; else it does nothing.
+pub(crate) fn make_room(
+    tx: &Connection,
+    db: &Path,
+    source: &str,
+    inserted: usize,
+    bytes_max: u64,
+) -> Result<Vec<Prepared>, SpoolError> {
+    let sql = |e| SpoolError::sqlite(db, e);
+    let last: i64 = tx.query_row("SELECT coalesce(max(rowid), 0) FROM snapshots", [], |row| row.get(0)).map_err(sql)?;
+    if last / LOOK_EVERY == (last - inserted as i64) / LOOK_EVERY {
+        return Ok(Vec::new());
     }
     let bytes = |tx: &Connection| -> rusqlite::Result<u64> {
         tx.query_row("SELECT coalesce(sum(length(sealed)), 0) FROM texts", [], |row| row.get(0))
     };
-    let all = bytes(tx).map_err(sql)?;
-    if all <= bytes_max {
-        return Ok(());
-    }
-    let mut count = 0;
-    let mut left = all;
-    // A tenth more than must be: room is made rarely.
-    while left > bytes_max / 10 * 9 {
-        let gone = tx
-            .execute("DELETE FROM snapshots WHERE rowid IN (SELECT rowid FROM snapshots ORDER BY rowid LIMIT 256)", [])
-            .map_err(sql)?;
-        tx.execute("DELETE FROM texts WHERE rowid NOT IN (SELECT text FROM snapshots WHERE text IS NOT NULL)", [])
-            .map_err(sql)?;
-        count += gone as u64;
-        left = bytes(tx).map_err(sql)?;
-        if gone == 0 {
-            break;
+    let mut gone = Gone::snapshots();
+    if bytes(tx).map_err(sql)? > bytes_max {
+        // A tenth more than must be: room is made rarely.
+        while bytes(tx).map_err(sql)? > bytes_max / 10 * 9 {
+            if delete_snapshots(tx, "1 ORDER BY rowid", [], &mut gone).map_err(sql)? == 0 {
+                break;
+            }
         }
     }
-    let trimmed = trail::Trimmed {
-        how: How::Observed,
-        what: "snapshots".to_owned(),
-        count,
-        bytes: all - left,
-        reason: "bound".to_owned(),
-        digest: None,
-        acknowledged: None,
-        person: None,
-    };
-    let (id, time) = (Uuid::now_v7(), sys::now());
-    let payload = Payload::TrailTrimmed(trimmed);
-    let event = Event { id, source: source.to_owned(), time, subject: None, payload };
-    let mut prepared = Prepared::bare(event.to_bytes())?;
-    prepared.class = crate::Class::Normal;
-    let epoch = epoch::current_whole(tx, db)?;
-    crate::append::insert(tx, &epoch, &[prepared], false).map_err(sql)?;
-    Ok(())
+    Ok(gone.record(source, sys::now(), "bound", None)?.into_iter().collect())
 }
 
 #[cfg(test)]
@@ -225,7 +250,8 @@ mod tests {
         }
         let (source, db) = (spool.device.urn(), spool.layout.db.clone());
         let tx = spool.begin(false).unwrap();
-        make_room(&tx, &db, &source, 200 * 1024).unwrap();
+        let records = make_room(&tx, &db, &source, LOOK_EVERY as usize, 200 * 1024).unwrap();
+        append(&tx, &db, &records).unwrap();
         tx.commit().unwrap();
         let reader = Reader::open(dir.path()).unwrap();
         let of = |n: u64| reader.observed_at(&format!("/r/{n}")).unwrap().len();

@@ -42,10 +42,12 @@ pub struct Observed {
     pub hunks_json: Option<String>,
     /// When.
     pub time: Option<Timestamp>,
+    /// Whether it has spans: an editor's, or those that were noted.
+    pub has_spans: bool,
 }
 
 const OBSERVED: &str = "rowid, path, worktree, common_dir, repository_path, text, blob_key, kind, contribution, call,
-     session, git, hunks, time";
+     session, git, hunks, time, length(sealed) > 0";
 
 impl Reader {
     /// Returns the latest text that an editor saved under a path, with its spans.
@@ -64,9 +66,14 @@ impl Reader {
         Ok(blob_key(self.device()?, blob))
     }
 
-    /// Returns everything that was seen in the work trees of a repository, in order.
-    pub fn observed_in(&self, common_dir: &str) -> Result<Vec<Observed>, SpoolError> {
-        self.observed("common_dir = ?1 AND kind IS NOT NULL ORDER BY rowid", [common_dir])
+    /// Returns everything that was seen in the work trees of a repository, in order: also what was seen below
+    /// `root` before there was one.
+    pub fn observed_in(&self, common_dir: &str, root: &str) -> Result<Vec<Observed>, SpoolError> {
+        let root = root.trim_end_matches('/');
+        // After `/` comes `0`.
+        let (from, to) = (format!("{root}/"), format!("{root}0"));
+        let here = "common_dir = ?1 OR (common_dir IS NULL AND path > ?2 AND path < ?3)";
+        self.observed(&format!("({here}) AND kind IS NOT NULL ORDER BY rowid"), [common_dir, &from, &to])
     }
 
     /// Returns everything that was seen at an absolute path, in order.
@@ -107,7 +114,7 @@ impl Reader {
         text_of(&self.conn, self.device()?, text.0).map_err(|e| self.sql(e))
     }
 
-    /// Returns who an editor said wrote the parts of a snapshot.
+    /// Returns who wrote the parts of a snapshot: what an editor said, or what was noted.
     pub fn snapshot_spans(&self, seq: i64) -> Result<Option<String>, SpoolError> {
         let device = self.device()?;
         let row = self
@@ -148,6 +155,7 @@ fn observed(row: &Row<'_>) -> rusqlite::Result<Observed> {
         git: git.and_then(|git| serde_json::from_str(&git).ok()),
         hunks_json: row.get(12)?,
         time: row.get::<_, String>(13)?.parse().ok(),
+        has_spans: row.get(14)?,
     })
 }
 
@@ -176,7 +184,7 @@ fn saved(
                  WHERE {condition} AND coalesce(kind, 'saved') = 'saved' ORDER BY rowid DESC LIMIT 1"
             ),
             [value],
-            |row| Ok((observed(row)?, row.get::<_, bool>(14)?, boxed(row, 15)?)),
+            |row| Ok((observed(row)?, row.get::<_, bool>(15)?, boxed(row, 16)?)),
         )
         .optional()?;
     let Some((it, is_first_schema, sealed)) = found else { return Ok(None) };

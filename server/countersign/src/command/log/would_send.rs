@@ -6,7 +6,7 @@
 use std::io::Write;
 
 use countersign_event::EventBytes;
-use countersign_event::batch::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Item};
+use countersign_event::batch::Item;
 use countersign_spool::Spool;
 use serde_json::json;
 
@@ -14,6 +14,7 @@ use super::summary;
 use crate::cli::LogArgs;
 use crate::error::Failure;
 use crate::paint::Paint;
+use crate::replay::Limits;
 use crate::shell::Shell;
 
 /// Texts read at once.
@@ -29,9 +30,11 @@ pub(super) fn run(args: &LogArgs, shell: &Shell, out: &mut impl Write) -> Result
     }
     let mut at: Option<(String, u64)> = None;
     let (mut events, mut texts, mut bytes) = (0, 0, 0);
+    let mut limits = Limits::FIRST;
     loop {
         let beyond = at.as_ref().map(|(epoch, seq)| (epoch.as_str(), *seq));
-        let Some(pending) = spool.batch_beyond(&to, beyond, BATCH_EVENTS_MAX, BATCH_BYTES_MAX)? else { break };
+        let Some(pending) = spool.batch_beyond(&to, beyond, limits.events, limits.bytes)? else { break };
+        limits = limits.grow();
         let batch = &pending.batch;
         let body = serde_json::to_string(batch).map_err(|error| Failure::from_error("a batch", &error))?;
         events += batch.events.len();

@@ -29,7 +29,7 @@ pub(super) enum Entry {
 }
 
 /// One path, as it is and as it is to be.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Change {
     pub(super) path: PathBuf,
     pub(super) before: Entry,

@@ -15,6 +15,8 @@ use crate::git::hooks;
 use crate::shell::Shell;
 
 const HOOKS: [&str; 3] = ["post-commit", "post-rewrite", "pre-push"];
+/// Where managers of hooks put what they find in their place: pre-commit, which runs it, and lefthook.
+const KEPT: [&str; 2] = [".legacy", ".old"];
 /// What `.git/info/exclude` says about hooks of ours that would show up as new files.
 const EXCLUDED: &str = "# countersign: hooks of this clone alone\n";
 
@@ -36,6 +38,8 @@ struct Plan {
     path: PathBuf,
     now: Hook,
     then: Result<Hook, Odd>,
+    /// Ours, where a manager of hooks that came later has put it: it would tell everything twice.
+    kept: Vec<Change>,
 }
 
 /// Runs `countersign setup git`.
@@ -79,13 +83,14 @@ fn check(ground: &Ground, plans: &[Plan]) -> Result<ExitCode, Failure> {
     let mut is_whole = true;
     for plan in plans {
         let state = match &plan.then {
-            Ok(then) if *then == plan.now => "set up",
+            Ok(then) if *then == plan.now && plan.kept.is_empty() => "set up",
             Ok(_) if hook_file::is_there(&plan.now) => "out of date",
+            Ok(_) if !plan.kept.is_empty() => "set aside by another",
             Ok(_) => "missing",
             Err(_) => "changed by somebody",
         };
         is_whole &= state == "set up";
-        writeln!(out, "{:13} {state:19} {}", plan.name, ground.short(&plan.path))?;
+        writeln!(out, "{:13} {state:20} {}", plan.name, ground.short(&plan.path))?;
     }
     if !is_whole {
         writeln!(out, "`countersign setup git` sets them up; until then lines are settled when somebody asks")?;
@@ -121,24 +126,38 @@ fn tell(ground: &Ground, plans: &[Plan], changes: &[Change], undo: bool) -> Resu
 impl Plan {
     fn new(ground: &Ground, name: &'static str, program: &Path, undo: bool) -> Result<Plan, Failure> {
         let path = ground.hooks.join(name);
-        let now = Hook { file: Entry::read(&path)?, aside: Entry::read(&aside(&path))? };
+        let now = Hook { file: Entry::read(&path)?, aside: Entry::read(&beside(&path, ASIDE))? };
+        let (mut kept, mut free) = (Vec::new(), now.clone());
+        for ending in KEPT {
+            let path = beside(&path, ending);
+            let Ok(file) = Entry::read(&path) else { continue };
+            let was = Hook { file, aside: free.aside.clone() };
+            if hook_file::is_there(&was)
+                && let Ok(plain) = hook_file::without_us(name, &was)
+            {
+                free.aside = plain.aside;
+                kept.push(Change { path, before: was.file, after: plain.file });
+            }
+        }
         let then = if undo {
-            hook_file::without_us(name, &now)
+            hook_file::without_us(name, &free)
         } else {
-            hook_file::with_us(name, &program_bytes(program), &now)
+            hook_file::with_us(name, &program_bytes(program), &free)
         };
-        Ok(Plan { name, path, now, then })
+        Ok(Plan { name, path, now, then, kept })
     }
 
     /// What has to change, the file set aside first: at no moment is a hook gone.
     fn changes(&self) -> Vec<Change> {
         let Ok(then) = &self.then else { return Vec::new() };
-        let aside = Change { path: aside(&self.path), before: self.now.aside.clone(), after: then.aside.clone() };
+        let aside =
+            Change { path: beside(&self.path, ASIDE), before: self.now.aside.clone(), after: then.aside.clone() };
         let file = Change { path: self.path.clone(), before: self.now.file.clone(), after: then.file.clone() };
         let mut changes = vec![aside, file];
         if then.aside == Entry::Absent {
             changes.reverse();
         }
+        changes.splice(0..0, self.kept.iter().cloned());
         changes.retain(|change| change.before != change.after);
         changes
     }
@@ -186,10 +205,16 @@ impl Ground {
     fn forget_backup(&self, plans: &[Plan]) -> Result<(), Failure> {
         let backup = self.backup();
         for plan in plans {
-            let copy = backup.join(plan.name);
-            let kept = Entry::read(&copy)?;
-            if kept != Entry::Absent && kept == Entry::read(&plan.path)? {
-                std::fs::remove_file(&copy)?;
+            // A manager of hooks may have moved what was there.
+            let places: Vec<PathBuf> = ["", KEPT[0], KEPT[1], ASIDE].map(|ending| beside(&plan.path, ending)).into();
+            let there: Vec<Entry> = places.iter().map(|path| Entry::read(path).unwrap_or(Entry::Absent)).collect();
+            for (path, now) in places.iter().zip(&there) {
+                let copy = backup.join(path.file_name().unwrap_or_default());
+                let hook = Hook { file: Entry::read(&copy)?, aside: now.clone() };
+                let was = hook_file::without_us(plan.name, &hook).map_or(hook.file.clone(), |plain| plain.file);
+                if hook.file != Entry::Absent && (was == Entry::Absent || there.contains(&was)) {
+                    std::fs::remove_file(&copy)?;
+                }
             }
         }
         let _ = std::fs::remove_file(backup.join("exclude")); // that file is the user's own to change
@@ -257,9 +282,9 @@ fn remove_lines(bytes: &mut Vec<u8>) {
     bytes.drain(start..end);
 }
 
-fn aside(path: &Path) -> PathBuf {
+fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(ASIDE);
+    name.push(ending);
     name.into()
 }
 

@@ -1,22 +1,19 @@
-//! The device's own answer: lines from its snapshots, facts from its spool.
+//! The device's own answer: lines as `blame` finds them, facts from its spool.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use countersign_collector::answer::contribution::{tell as tell_one, touches};
-use countersign_event::digest::text_id;
-use countersign_event::{EventBytes, Timestamp};
-use countersign_provenance::attribution::Attribution;
-use countersign_provenance::carry::{Known, Tier, carry};
-use countersign_provenance::lines::lines;
-use countersign_provenance::spans::Origin;
-use countersign_provenance::text::Text;
-use countersign_spool::{ContentState, Reader, Snapshot, SpoolError};
+use countersign_event::EventBytes;
+use countersign_spool::{ContentState, Observed, Reader, SpoolError};
 use serde_json::{Value, json};
 
 use super::place::Asked;
 use super::{Answer, conversation, ranges};
+use crate::command::blame;
 use crate::error::Failure;
+use crate::git::blame::{Blame, BlameError};
+use crate::shell::Shell;
 
 /// Types that speak of a contribution without having it as their subject.
 const ABOUT: [&str; 4] = ["finding.raised", "finding.dismissed", "finding.resolved", "commit.attested"];
@@ -72,78 +69,55 @@ fn open(state: &Path) -> Result<Option<Reader>, Failure> {
     }
 }
 
-/// Finds who wrote the lines. `None` where there is no text, or no snapshot to carry from.
-pub(super) fn resolve(state: &Path, asked: &Asked) -> Result<Option<Resolved>, Failure> {
-    let (Some(reader), Some(text)) = (open(state)?, asked.text()?) else { return Ok(None) };
-    let latest = reader.latest_snapshot(&asked.snapshot_path())?;
-    let same = reader.snapshot_by_text(&text_id(text.as_bytes()))?;
-    let known: Vec<(String, Attribution)> = [&latest, &same].into_iter().flatten().filter_map(attribution).collect();
-    let Some(newest) = latest.as_ref().or(same.as_ref()).map(|snapshot| snapshot.time) else { return Ok(None) };
-    let known: Vec<Known<'_>> = known
-        .iter()
-        .enumerate()
-        .map(|(at, (text, attribution))| {
-            let tier = if at == 0 { Tier::Strong } else { Tier::Stored };
-            Known { text, attribution, tier }
-        })
-        .collect();
-    let carried = carry(&known, &text, &Origin::Unknown, None);
-    let mut resolved = by_line(&text, &carried, asked)?;
-    resolved.missing.extend(newer_acts(&reader, asked, newest)?);
+/// Finds who wrote the lines, as `blame` does. `None` where there is no text, or nothing was ever seen of the file.
+pub(super) fn resolve(shell: &Shell, asked: &Asked) -> Result<Option<Resolved>, Failure> {
+    let found = match blame::answer(&asked.for_blame(), shell) {
+        Ok(found) => found,
+        Err(BlameError::NoFile(_)) if !asked.is_revision() => return Ok(None),
+        Err(error) => return Err(blame::failure(error)),
+    };
+    let Some(reader) = open(&shell.paths.state)? else { return Ok(None) };
+    let seen = reader.observed_at(&asked.file.to_string_lossy())?;
+    if seen.is_empty() && !found.is_known {
+        return Ok(None);
+    }
+    let mut resolved = by_line(&found);
+    resolved.missing.extend(found.missing);
+    resolved.missing.extend(newer_acts(&reader, asked, &seen)?);
     resolved.missing.extend(losses(&reader)?);
     Ok(Some(resolved))
 }
 
-fn attribution(snapshot: &Snapshot) -> Option<(String, Attribution)> {
-    let text = String::from_utf8(snapshot.text.clone()?).ok()?;
-    let attribution = Attribution::from_json(snapshot.spans_json.as_deref()?, &text).ok()?;
-    Some((text, attribution))
-}
-
-fn by_line(text: &str, attribution: &Attribution, asked: &Asked) -> Result<Resolved, Failure> {
-    let range = match &asked.lines {
-        None => 0..usize::MAX,
-        Some(lines) => *lines.start() as usize - 1..*lines.end() as usize,
-    };
-    let found = lines(&Text::new(text), attribution, range);
-    if found.is_empty() && asked.lines.is_some() {
-        return Err(Failure::usage(format!("{} has no such lines", asked.file.display())));
-    }
+fn by_line(found: &Blame) -> Resolved {
     let mut resolved = Resolved::default();
-    let mut by_id: BTreeMap<String, usize> = BTreeMap::new();
-    for (number, line) in found {
-        let number = number + 1;
-        let mut ai = false;
-        for (origin, share) in &line.shares {
-            let Origin::Ai(id) = origin else { continue };
-            ai = true;
-            let place = *by_id.entry(id.to_string()).or_insert_with(|| {
-                resolved.contributions.push(Found { id: id.to_string(), lines: Vec::new(), share: 0.0 });
+    let mut by_id: BTreeMap<&str, usize> = BTreeMap::new();
+    for line in &found.lines {
+        for part in &line.contributions {
+            let place = *by_id.entry(&part.id).or_insert_with(|| {
+                resolved.contributions.push(Found { id: part.id.clone(), lines: Vec::new(), share: 0.0 });
                 resolved.contributions.len() - 1
             });
             let found = &mut resolved.contributions[place];
-            found.lines.push(number);
-            found.share = found.share.max(*share);
+            found.lines.push(line.line);
+            found.share = found.share.max(part.share);
         }
         match line.last_writer {
-            Origin::Human(_) if !ai => resolved.human.push(number),
-            Origin::Unknown if !ai => resolved.unknown.push(number),
-            _ => {}
+            _ if !line.contributions.is_empty() => {}
+            "human" => resolved.human.push(line.line),
+            _ => resolved.unknown.push(line.line),
         }
     }
-    if !resolved.unknown.is_empty() {
-        let lines = super::dossier::lines_in_words(&ranges(&resolved.unknown));
-        resolved.missing.push(format!("nobody saw who wrote {lines}"));
-    }
-    Ok(resolved)
+    resolved
 }
 
-/// Acts in this file that no snapshot has seen yet.
-fn newer_acts(reader: &Reader, asked: &Asked, newest: Timestamp) -> Result<Option<String>, Failure> {
+/// Acts in this file after the last time that anybody looked at it.
+fn newer_acts(reader: &Reader, asked: &Asked, seen: &[Observed]) -> Result<Option<String>, Failure> {
+    let Some(newest) = seen.iter().filter_map(|it| it.time).max() else { return Ok(None) };
     let mut count = 0;
     for act in acts(reader)? {
         let Ok(header) = act.header() else { continue };
-        if header.time > newest && happened_in(asked, header.data) {
+        let is_seen = |id: &str| seen.iter().any(|it| it.contribution.as_deref() == Some(id));
+        if header.time > newest && !header.subject.as_deref().is_some_and(is_seen) && happened_in(asked, header.data) {
             count += 1;
         }
     }
@@ -175,7 +149,11 @@ fn losses(reader: &Reader) -> Result<Vec<String>, Failure> {
         let header = stored.bytes.header().ok()?;
         let data: Value = serde_json::from_str(header.data).ok()?;
         let what = header.event_type.trim_start_matches("dev.countersign.").trim_end_matches(".v1");
-        Some(format!("{what} at {}: {}", header.time, data["reason"].as_str().unwrap_or("unknown")))
+        let period = match (data["from"].as_str(), data["to"].as_str()) {
+            (Some(from), Some(to)) => format!(" (from {from} to {to})"),
+            _ => String::new(),
+        };
+        Some(format!("{what} at {}: {}{period}", header.time, data["reason"].as_str().unwrap_or("unknown")))
     });
     Ok(told.collect())
 }

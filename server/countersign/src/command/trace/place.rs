@@ -2,11 +2,10 @@
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use crate::cli::TraceArgs;
 use crate::error::Failure;
-use crate::git::Repositories;
+use crate::git::{Repositories, blame};
 
 /// A place in a file that may not be here.
 #[derive(Debug)]
@@ -25,7 +24,11 @@ pub(super) struct Asked {
 impl Asked {
     /// Reads `FILE`, `FILE:A` or `FILE:A-B`.
     pub(super) fn read(args: &TraceArgs) -> Result<Asked, Failure> {
-        let (given, lines) = split(&args.place);
+        // A file of this very name may end like a range.
+        let (given, lines) = match Path::new(&args.place).exists() {
+            true => (args.place.as_str(), None),
+            false => split(&args.place),
+        };
         if lines.as_ref().is_some_and(|lines| *lines.start() == 0 || lines.is_empty()) {
             return Err(Failure::usage(format!("{}: lines begin at 1, and A comes before B", args.place)));
         }
@@ -45,41 +48,20 @@ impl Asked {
         (!self.file.exists()).then(|| id.to_string())
     }
 
-    /// Reads the text of the file, now or in the revision. `None` where there is no such file.
-    ///
-    /// Errors: it is not UTF-8, or can't be read.
-    pub(super) fn text(&self) -> Result<Option<String>, Failure> {
-        let bytes = match &self.rev {
-            None => match std::fs::read(&self.file) {
-                Ok(bytes) => bytes,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-                Err(error) => return Err(Failure::from_error(&format!("cannot read {}", self.file.display()), &error)),
-            },
-            Some(rev) => self.at(rev)?,
-        };
-        let text = String::from_utf8(bytes);
-        text.map(Some).map_err(|_| Failure::could_not(format!("{} is not UTF-8 text", self.file.display())))
+    /// The same question, for `blame`.
+    pub(super) fn for_blame(&self) -> blame::Asked {
+        blame::Asked {
+            file: self.file.clone(),
+            given: self.given.clone().into(),
+            lines: self.lines.clone(),
+            rev: self.rev.clone(),
+            git_dir: None,
+        }
     }
 
-    fn at(&self, rev: &str) -> Result<Vec<u8>, Failure> {
-        let (root, path) = self
-            .repository_path()
-            .ok_or_else(|| Failure::usage(format!("--rev: {} is in no git repository", self.file.display())))?;
-        if rev.starts_with('-') {
-            return Err(Failure::usage(format!("{rev:?} is not a revision")));
-        }
-        let output = Command::new("git")
-            .arg("-C")
-            .arg(&root)
-            .args(["cat-file", "blob", &format!("{rev}:{path}")])
-            .env("GIT_OPTIONAL_LOCKS", "0")
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|error| Failure::from_error("cannot run git", &error))?;
-        match output.status.success() {
-            true => Ok(output.stdout),
-            false => Err(Failure::usage(format!("{path} is not in {rev}"))),
-        }
+    /// Says whether a revision was named.
+    pub(super) fn is_revision(&self) -> bool {
+        self.rev.is_some()
     }
 
     /// The root of the repository and the file's path in it, with `/`.
@@ -99,11 +81,6 @@ impl Asked {
             }
             None => (None, self.given.clone()),
         }
-    }
-
-    /// The file's name for its snapshots.
-    pub(super) fn snapshot_path(&self) -> String {
-        self.file.to_string_lossy().into_owned()
     }
 
     /// Says whether an event's URI is this file's.

@@ -58,6 +58,10 @@ impl Session<'_> {
                     Some((_, text)) => Content::Bytes(text.as_bytes().to_vec()),
                     None => Content::read(&path),
                 };
+                let named = self.named(file);
+                if named != path {
+                    open.files.insert(named.clone(), Content::read(&named));
+                }
                 open.files.insert(path, content);
             }
         }
@@ -227,9 +231,12 @@ impl Session<'_> {
         let mark_it = !call.is_checkpoint; // of checkpoints any number look alike
         let blind = may_write && open.is_none() && heard.edits.is_empty();
         let mut unnamed = Vec::new();
+        let first = self.done.seen.len();
         for change in &changes {
             unnamed.push(self.edited(call, heard, change, open.as_ref()));
         }
+        // What stood in one file before the call may explain what stands in another after it.
+        self.done.seen[first..].sort_by_key(|it| it.kind != Kind::Before);
         let outcome = match end {
             _ if !changes.is_empty() => Outcome::Applied,
             // It may have changed a file, and nobody saw what was there before.

@@ -195,12 +195,21 @@ impl Actor {
             (None, None, true) => "recording",
             _ => "degraded",
         };
+        let replay = self.replay_stands.clone();
+        let summary = match (state, replay.as_ref().map(|replay| replay.state.as_str())) {
+            ("paused", _) => "paused",
+            ("degraded", _) | (_, Some("paused" | "unauthorised")) => "attention",
+            (_, Some("offline")) => "offline",
+            _ => "recording",
+        };
         Status {
             state: state.to_owned(),
+            summary: summary.to_owned(),
             until: paused.and_then(|pause| pause.until),
             problem,
             unsynchronised,
             documents: u32::try_from(self.documents.len()).unwrap_or(u32::MAX),
+            replay,
         }
     }
 
@@ -213,7 +222,7 @@ impl Actor {
         let told = Status { documents: 0, ..status.clone() };
         let is_news = match &self.last_status {
             Some(last) => *last != told,
-            None => told.state != "recording",
+            None => told.summary != "recording",
         };
         if is_news {
             self.client.notify("countersign/statusChanged", status);

@@ -39,7 +39,19 @@ impl Actor {
         // Before anything that takes longer: only what is committed after this look is noticed.
         self.house().history.look_at_heads(vec![uri.clone()]);
         self.session(session::Event::Opened { uri: uri.clone(), language: language_id, version, text });
+        let house = self.house();
+        if let Some(text) = house.session.text(&uri) {
+            house.history.is_file(&uri, text, false);
+        }
         self.look(&uri);
+    }
+
+    pub(super) fn saved(&mut self, uri: String) {
+        let house = self.house();
+        if let Some(text) = house.session.text(&uri) {
+            house.history.is_file(&uri, text, true);
+        }
+        self.session(session::Event::Saved { uri });
     }
 
     pub(super) fn changed(&mut self, change: wire::DidChange) {
@@ -67,6 +79,7 @@ impl Actor {
         {
             self.client.notify("textDocument/publishDiagnostics", document.shown.publication(&uri, None, false));
         }
+        self.house().history.closed(&uri);
         self.session(session::Event::Closed { uri });
     }
 
@@ -131,8 +144,8 @@ impl Actor {
             Effect::SaveSnapshot { uri, text, attribution, retained } => {
                 self.house().recorder.snapshot(SavedText { at, uri, text, attribution, retained });
             }
-            Effect::Ask { uri, question, text, is_change } => {
-                self.house().history.ask(Asked { uri, question, text, is_change });
+            Effect::Ask { uri, question, text, is_change, is_typed } => {
+                self.house().history.ask(Asked { uri, question, text, is_change, is_typed });
             }
             Effect::AttributionChanged { uri } => {
                 if let Some(document) = self.documents.get_mut(&uri) {

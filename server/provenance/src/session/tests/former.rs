@@ -17,6 +17,7 @@ fn an_answer_gives_an_opened_text_its_writers_and_takes_nothing_that_was_typed_s
         expect![[r#"
             open: ask 1, opened
             change: ask 2
+            change: ask 3
             change: poll true
             known: attribution changed
             unknown "fn a() {}\n"
@@ -83,12 +84,64 @@ fn a_small_change_that_stood_on_the_disk_first_was_not_typed() {
             full: poll true
             known: attribution changed
             known: poll false
+            change: ask 3
             known: attribution changed
             unknown "a = 1\n"
             ai c2 "b = 2\n"
             human "c"
         "#]],
     );
+    // Before the editor wrote there it stood on the disk: whoever saves at once did not type it.
+    check(
+        r#"
+        open "a = 1\n"
+        change 1:0-1:0 "b = 2\n"
+        change 2:0-2:0 "c"
+        save
+        known 2 before unknown 0..12
+        "#,
+        expect![[r#"
+            open: ask 1, opened
+            change: ask 2
+            change: poll true
+            save: snapshot unknown 0..6 | human 6..13
+            known: attribution changed
+            known: snapshot unknown 0..12 | human 12..13
+            known: poll false
+            unknown "a = 1\nb = 2\n"
+            human "c"
+        "#]],
+    );
+    // A text as the file has it may be read anew, be it for one character; one that was changed may not.
+    check(
+        r#"
+        open "a = 1\n"
+        change 1:0-1:0 "b"
+        known 2 outside unknown 0..7
+        change 1:1-1:1 "c"
+        change 1:2-1:2 "d"
+        known 3 outside unknown 0..8
+        "#,
+        expect![[r#"
+            open: ask 1, opened
+            change: ask 2
+            known: attribution changed
+            change: ask 3
+            known: attribution changed
+            unknown "a = 1\nbc"
+            human "d"
+        "#]],
+    );
+    // Nor did a person change a line of which something was gone when it was read anew.
+    let mut stage = Stage::new();
+    stage.play(r#"open "let a = f(b, c);\nlet d = 1;\n""#);
+    stage.play("known 1 ai c1 0..28");
+    stage.play(r#"change 0:11-0:14 """#);
+    assert_eq!([stage.line(0), stage.line(1)], ["mixed", "ai"]);
+    assert_eq!(stage.writer(0), Origin::TYPED);
+    stage.play(r#"change 1:8-1:9 "2""#);
+    stage.play("known 2 before unknown 0..25");
+    assert_eq!([stage.writer(0), stage.writer(1)], [Origin::Unknown, Origin::TYPED]);
     // What the editor wrote to the disk itself says nothing.
     check(
         r#"
@@ -147,6 +200,7 @@ fn an_agents_edit_found_on_a_reload_is_measured_from_then_on() {
             known: attribution changed
             known: measure c1 "acceptance" 65/65 at 1:0-4:0 "fn theirs(from: &str) -> usize {\n    from.lines().count() + 12\n}\n" -> "fn theirs(from: &str) -> usize {\n    from.lines().count() + 12\n}\n"
             known: poll false
+            change: ask 3
             change: poll true
             wait: measure c1 "2m" 64/65 at 1:0-4:0 "fn theirs(from: &str) -> usize {\n    from.lines().count() + 12\n}\n" -> "fn theirs(from: &str) -> usize {\n    from.lines().count() + 13\n}\n"
             wait: poll false
@@ -185,6 +239,7 @@ fn ages_that_passed_while_nobody_looked_are_not_measured() {
             wait: poll false
             open: attribution changed
             open: ask 3, opened
+            change: ask 4
             save: measure c1 "save" 15/27 at 0:1-1:0 "let total = price * count;\n" -> "let total = cost * counts;\n"
             save: snapshot human 0..1 | ai c1 1..12 | human 12..17 | ai c1 17..19 | unknown 19..26 | ai c1 26..28
             human "x"
@@ -202,7 +257,7 @@ fn a_question_is_about_its_own_text_and_a_wrong_answer_changes_nothing() {
     let mut stage = Stage::new();
     stage.play(r#"open "abc\n""#);
     let attribution = Attribution::new(99, Origin::TYPED);
-    let answer = Answer { uri: "a.rs".to_owned(), question: 1, attribution, is_outside: true, past: Vec::new() };
+    let answer = Answer { uri: "a.rs".to_owned(), question: 1, attribution, disk: Disk::Holds, past: Vec::new() };
     let effects = stage.session.handle(Event::Known(answer.clone()), Timestamp::from_millis(0));
     assert_eq!(effects, []);
     let effects = stage.session.handle(Event::Known(Answer { question: 9, ..answer }), Timestamp::from_millis(0));
