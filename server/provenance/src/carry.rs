@@ -84,7 +84,11 @@ pub fn carry(known: &[Known<'_>], text: &str, actor: &Origin, hunks: Option<&[Hu
             Tier::Weak => align::scattered(&source.old, &new, &open),
         };
         let is_strong = known.tier == Tier::Strong;
-        let (pairs, doubtful) = if is_strong { align::doubtful(&source.old, &new, pairs) } else { (pairs, Vec::new()) };
+        // What the tool says that it left alone needs no other witness.
+        let (pairs, doubtful) = match is_strong && hints.is_none() {
+            true => align::doubtful(&source.old, &new, pairs),
+            false => (pairs, Vec::new()),
+        };
         for pair in &pairs {
             target.take_line(&source, *pair);
         }

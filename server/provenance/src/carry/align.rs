@@ -174,9 +174,9 @@ pub(super) fn doubtful(old: &Lines<'_>, new: &Lines<'_>, pairs: Vec<Pair>) -> (V
         let is_unique = old_counts.get(key) == Some(&1) && new_counts.get(key) == Some(&1);
         let facts = new.facts[pair.new];
         let is_weak = facts.non_blank > 0 && (facts.words == 0 || facts.words == 1 && !is_unique);
-        let stands_alone =
-            !(at > 0 && goes_on(&pairs[at - 1], pair)) && !pairs.get(at + 1).is_some_and(|next| goes_on(pair, next));
-        is_weak && stands_alone && !pair.moved
+        let has_neighbour =
+            (at > 0 && goes_on(&pairs[at - 1], pair)) || pairs.get(at + 1).is_some_and(|next| goes_on(pair, next));
+        is_weak && !has_neighbour && !pair.moved
     };
     let doubtful: Vec<bool> = (0..pairs.len()).map(is_doubtful).collect();
     let mut is_doubtful = doubtful.into_iter();

@@ -255,6 +255,7 @@ impl Search {
                 _ => at += 1,
             }
         }
+        self.commas();
     }
 
     /// Says whether a row that stands elsewhere is more than chance.
@@ -379,7 +380,8 @@ fn majority(old: &[Token], matched: &[Option<usize>], attribution: &Attribution)
     for token in matched.iter().flatten().map(|at| &old[*at]) {
         *signs.entry(attribution.writers.at(token.range.start)?).or_default() += token.signs;
     }
-    signs.into_iter().max_by_key(|(_, signs)| *signs).map(|(origin, _)| origin.clone())
+    // Of equals a person: nobody's line becomes an AI's by a formatter.
+    signs.into_iter().rev().max_by_key(|(_, signs)| *signs).map(|(origin, _)| origin.clone())
 }
 
 /// Aligns tokens so that those kept weigh most: words more than signs, rows more than single ones,

@@ -85,11 +85,14 @@ pub(super) struct Alike {
     pub(super) shared: u32,
 }
 
+/// How many signs of each word or sign a line has, and whether it is a word.
+type Signs = HashMap<u32, (u32, bool)>;
+
 /// Finds lines of two sides that share words. Places of tokens, each side in order.
 pub(super) fn alike(old: (&Side, &[usize]), new: (&Side, &[usize])) -> Vec<Alike> {
-    let counts = |(side, places): (&Side, &[usize])| -> Vec<(usize, HashMap<u32, (u32, bool)>)> {
+    let counts = |(side, places): (&Side, &[usize])| -> Vec<(usize, Signs)> {
         let of_line = |tokens: &[usize]| {
-            let mut counts: HashMap<u32, (u32, bool)> = HashMap::new();
+            let mut counts = Signs::new();
             for token in tokens.iter().map(|at| &side.tokens[*at]) {
                 let entry = counts.entry(token.key).or_insert((0, token.is_word));
                 entry.0 += token.signs;
