@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::{World, git, json_lines};
 
-const TLS_OFF: &str = "import requests\n\nrequests.get(url, verify=False)\n";
+const TLS_OFF: &str = "import requests\n\nrequests.get(url, verify=False, timeout=5)\n";
 
 fn write(path: &Path, text: impl AsRef<[u8]>) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -73,7 +73,7 @@ fn directories_respect_ignore_files_and_hidden_settings_are_checked() {
     assert_eq!(json_lines(&named.stdout).len(), 1);
     let human = world.countersign(["check", "."]).current_dir(&root).output().unwrap();
     let human = text(&human.stdout).to_owned();
-    assert!(human.contains("a.py:3:") && human.contains("requests.get(url, verify=False)"), "{human}");
+    assert!(human.contains("a.py:3:") && human.contains("requests.get(url, verify=False, timeout=5)"), "{human}");
     assert!(
         human.ends_with(
             "3 findings in 6 files: 2 high, 1 medium; 2 folded away (1 test path, 1 vendored), --all shows them\n"

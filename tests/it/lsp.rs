@@ -540,6 +540,26 @@ fn findings_are_shown_on_ai_text_only_and_go_with_their_cause() {
 }
 
 #[test]
+fn what_is_wrong_with_a_policy_is_shown_at_its_place_whoever_wrote_it() {
+    let world = World::new();
+    let mut client = Client::initialized(&world, utf16());
+    let uri = "file:///w/project/.countersign/policy.toml";
+    client.open(uri, "toml", 1, "[tiers]\nfull = 'sometimes'\n");
+    let told = client.told("textDocument/publishDiagnostics")["params"].clone();
+    assert_eq!((&told["uri"], &told["diagnostics"][0]["code"]), (&json!(uri), &json!("policy-file")));
+    assert_eq!(told["diagnostics"][0]["range"]["start"], json!({ "line": 1, "character": 7 }));
+    client.replace(uri, 2, "[[require]]\nwhen = \"author == 'x'\"\n");
+    let next = client.wait("the next problem", |message| {
+        message["params"]["diagnostics"][0]["message"].as_str().is_some_and(|text| text.contains("author"))
+    });
+    assert_eq!(next["params"]["diagnostics"][0]["range"]["start"], json!({ "line": 1, "character": 7 }));
+    client.replace(uri, 3, "[[require]]\nwhen = \"sensitive\"\n");
+    client.wait("nothing wrong", |message| message["params"]["diagnostics"] == json!([]));
+    client.finish();
+    assert!(of_type(&world.log(), "finding.raised").is_empty());
+}
+
+#[test]
 fn a_pause_is_told_recorded_and_ends() {
     let world = World::new();
     let mut client = Client::initialized(&world, utf16());

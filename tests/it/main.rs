@@ -15,6 +15,7 @@ mod lsp;
 mod purge;
 mod real;
 mod replay;
+mod risk;
 mod rough;
 mod scenario;
 mod setup;

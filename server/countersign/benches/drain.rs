@@ -1,5 +1,5 @@
 //! How fast a backlog drains, beside a plain HTTP POST of the same bytes to somebody who takes anything:
-//! `cargo bench -p countersign --bench drain`.
+//! `cargo bench -p countersign --bench drain`, or `... -- 1000000` for so many events.
 //!
 //! The floor reads each body whole and answers; it checks nothing and keeps nothing. A second floor writes
 //! each body to a file and syncs it before it answers, as whoever acknowledges anything must. Both post
@@ -23,7 +23,8 @@ use serde_json::{Value, json};
 fn main() {
     // `cargo test --benches` only wants to know that it runs.
     let quick = !std::env::args().any(|arg| arg == "--bench");
-    let (events, rounds) = if quick { (1_000, 1) } else { (100_000, 3) };
+    let asked = std::env::args().find_map(|arg| arg.parse::<u32>().ok());
+    let (events, rounds) = if quick { (asked.unwrap_or(1_000), 1) } else { (asked.unwrap_or(100_000), 3) };
     println!("{events} light events; events a second, and our part of the floor");
     println!(
         "{:>9}{:>12}{:>7}{:>20}{:>7}{:>10}{:>12}",

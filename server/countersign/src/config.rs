@@ -3,6 +3,7 @@
 //! A bad value is reported and skipped; it never stops capture.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use countersign_spool::{MAX_BYTES_DEFAULT, MAX_BYTES_LEAST};
 use serde::Deserialize;
@@ -119,6 +120,40 @@ impl Config {
                 .push(format!("{file}: spool.max_bytes is {found}; the least is {MAX_BYTES_LEAST}, which is used"));
             self.max_bytes.value = MAX_BYTES_LEAST;
         }
+    }
+}
+
+/// The configuration of a process that lives long: as the file is now.
+pub(crate) struct Followed {
+    dir: PathBuf,
+    config: Config,
+    seen: Option<(SystemTime, u64)>,
+}
+
+impl Followed {
+    /// Reads it.
+    pub(crate) fn new(dir: &Path) -> Followed {
+        // Looked at first: what is written while it is read is seen at the next look.
+        Followed { dir: dir.to_owned(), seen: Followed::seen(dir), config: Config::load(dir) }
+    }
+
+    /// Returns it as it was when it was last looked at.
+    pub(crate) fn now(&self) -> &Config {
+        &self.config
+    }
+
+    /// Looks whether the file is another one, and reads that. Cost: one stat.
+    pub(crate) fn look(&mut self) -> bool {
+        let is_other = Followed::seen(&self.dir) != self.seen;
+        if is_other {
+            *self = Followed::new(&self.dir);
+        }
+        is_other
+    }
+
+    fn seen(dir: &Path) -> Option<(SystemTime, u64)> {
+        let file = std::fs::metadata(dir.join("config.toml")).ok()?;
+        Some((file.modified().ok()?, file.len()))
     }
 }
 

@@ -106,6 +106,22 @@ impl Policy {
         Policy::merge(&user, &own, problems)
     }
 
+    /// Says what is wrong with a text that somebody writes as a policy, an entry that has run out included.
+    pub(crate) fn problems_of(text: &str, now: Timestamp) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let Some(source) = Source::of_text(REPOSITORY_FILE.into(), text.to_owned(), &mut problems) else {
+            return problems;
+        };
+        let policy = Policy::merge(&Source::default(), &source, problems);
+        let expired: Vec<Problem> = policy.expired(now).cloned().collect();
+        policy.problems.into_iter().chain(expired).collect()
+    }
+
+    /// Tells whether a document is a repository's policy.
+    pub(crate) fn is_of_repository(uri: &str) -> bool {
+        uri.strip_suffix(REPOSITORY_FILE).is_some_and(|before| before.ends_with('/'))
+    }
+
     fn merge(user: &Source, own: &Source, mut problems: Vec<Problem>) -> Policy {
         let rank = |full: Full| match full {
             Full::Never => 0,

@@ -4,6 +4,7 @@
 //! collector proved to have, and shows where it stands in a small file that `status` reads. Nothing
 //! here is on the path of an editor or a tap: the background replayer is a thread of its own.
 
+mod background;
 mod backoff;
 mod client;
 mod drain;
@@ -18,7 +19,6 @@ mod token;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use countersign_spool::{Lease, Reader, Spool};
@@ -26,21 +26,19 @@ use countersign_spool::{Lease, Reader, Spool};
 use crate::cli::ReplayArgs;
 use crate::error::Failure;
 use crate::shell::Shell;
+pub(crate) use background::{Background, start_background};
 pub(crate) use client::{Client, Stop, Target};
 use drain::{Drain, Step, Trouble};
 pub(crate) use limits::Limits;
 pub(crate) use nudge::nudge;
 use progress::Progress;
 pub(crate) use refused::Refused;
-use refused::Why;
-use state::Told;
+use state::{Standing, Told};
 pub(crate) use state::{state, waiting};
 pub(crate) use token::TokenFile;
 
 /// How often somebody without the lease tries to take it.
 const LEASE_EVERY: Duration = Duration::from_secs(5);
-/// How often somebody whose token is not accepted looks whether there is another.
-const TOKEN_EVERY: Duration = Duration::from_secs(1);
 /// `--once` waits this long for another replayer of the device to finish.
 const OTHER_REPLAYER_WAIT: Duration = Duration::from_secs(30);
 
@@ -63,7 +61,9 @@ pub(crate) fn run(args: &ReplayArgs, shell: &Shell) -> Result<ExitCode, Failure>
     let target = Target { url, token_file, ca_file: shell.config.ca_file.value.clone() };
     let client = Client::new(&target, Stop::never())?;
     let Some(_lease) = lease(shell, &client, args.once)? else { return Ok(ExitCode::SUCCESS) };
-    match replay(&shell.paths.state, &client, args.once, shell.config.max_kib_per_second.value) {
+    let how =
+        How { once: args.once, max_kib_per_second: shell.config.max_kib_per_second.value, changed: &mut || false };
+    match replay(&shell.paths.state, &client, how) {
         End::Empty | End::Stopped => Ok(ExitCode::SUCCESS),
         End::Trouble(trouble) => {
             let failure = trouble.why.hint.iter().fold(Failure::could_not(&trouble.why.text), Failure::hint);
@@ -95,18 +95,29 @@ fn lease(shell: &Shell, client: &Client, once: bool) -> Result<Option<Lease>, Fa
     }
 }
 
+/// How to replay.
+struct How<'a> {
+    /// End when nothing waits, or at the first trouble.
+    once: bool,
+    /// What may be sent, on average.
+    max_kib_per_second: Option<u64>,
+    /// Says whether the configuration is another one now: then it ends, to begin with that.
+    changed: &'a mut dyn FnMut() -> bool,
+}
+
 /// How a replay ended.
 enum End {
     /// Nothing waits.
     Empty,
     /// The collector can't be had now.
     Trouble(Trouble),
-    /// We were asked to stop.
+    /// We were asked to stop, or there is another configuration.
     Stopped,
 }
 
 /// Sends until nothing waits (`once`), or until it is stopped. Holds the lease while it runs.
-fn replay(state: &Path, client: &Client, once: bool, max_kib_per_second: Option<u64>) -> End {
+fn replay(state: &Path, client: &Client, how: How<'_>) -> End {
+    let How { once, max_kib_per_second, changed } = how;
     let told = Told::new(state, client.to());
     let mut drain = Drain::new(state, client);
     let mut progress = Progress::new(once);
@@ -137,7 +148,10 @@ fn replay(state: &Path, client: &Client, once: bool, max_kib_per_second: Option<
                 if once {
                     return End::Empty;
                 }
-                idle::wait(client, &mut drain, idle::SIGN_EVERY);
+                idle::wait(client, &mut drain, idle::SIGN_EVERY, changed);
+                if changed() {
+                    return End::Stopped;
+                }
             }
             Err(Trouble { stopped: true, .. }) => return End::Stopped,
             Err(trouble) => {
@@ -148,94 +162,29 @@ fn replay(state: &Path, client: &Client, once: bool, max_kib_per_second: Option<
                 }
                 told.trouble(&trouble);
                 let wait = backoff::wait(attempt, trouble.retry_after, random());
-                match trouble.standing {
-                    state::Standing::Unauthorised => wait_for_token(client, wait.max(backoff::LONGEST)),
-                    _ => client.wait(wait),
-                }
                 attempt = attempt.saturating_add(1);
+                // What only another token mends is not asked for before there is one, or for a long time.
+                let refused = trouble.standing == Standing::Unauthorised;
+                let wait = if refused { backoff::LONGEST } else { wait };
+                let asleep = Instant::now();
+                while let Some(left) = wait.checked_sub(asleep.elapsed()).filter(|left| !left.is_zero()) {
+                    if changed() || client.stopped() {
+                        return End::Stopped;
+                    }
+                    if refused && client.has_other_token() {
+                        break;
+                    }
+                    client.wait(left.min(idle::LOOK_EVERY));
+                }
             }
         }
     }
     End::Stopped
 }
 
-/// Waits, but no longer than until there is another token.
-fn wait_for_token(client: &Client, time: Duration) {
-    let (token, started) = (client.token_now(), Instant::now());
-    while !client.stopped() && started.elapsed() < time && client.token_now() == token {
-        client.wait(TOKEN_EVERY);
-    }
-}
-
 fn random() -> u64 {
     // Without randomness every device waits the whole time, which is the polite side.
     getrandom::u64().unwrap_or(u64::MAX)
-}
-
-/// A replayer in the background; it ends when this is dropped.
-pub(crate) struct Background {
-    stop: Option<client::Stay>,
-    thread: Option<JoinHandle<()>>,
-}
-
-/// Starts a replayer in a thread, where a collector is configured. It waits for the lease, so every
-/// long-lived process may start one.
-pub(crate) fn start_background(shell: &Shell) -> Background {
-    let nobody = Background { stop: None, thread: None };
-    let config = &shell.config;
-    let Some(url) = config.collector_url.value.clone() else { return nobody };
-    let told = Told::new(&shell.paths.state, &url);
-    let Some(token_file) = config.token_file.value.clone() else {
-        told.trouble(&Trouble::unauthorised(Why::new("no device token is configured")));
-        return nobody;
-    };
-    let target = Target { url, token_file, ca_file: config.ca_file.value.clone() };
-    let (state, rate) = (shell.paths.state.clone(), config.max_kib_per_second.value);
-    let (stay, stop) = Stop::new();
-    let replayer = move || background(&state, &target, stop, rate);
-    let thread = std::thread::Builder::new().name("replay".to_owned()).spawn(replayer);
-    match thread {
-        Ok(thread) => Background { stop: Some(stay), thread: Some(thread) },
-        Err(error) => {
-            tracing::warn!(%error, "replay could not be started");
-            nobody
-        }
-    }
-}
-
-fn background(state: &Path, target: &Target, stop: Stop, max_kib_per_second: Option<u64>) {
-    let client = match Client::new(target, stop) {
-        Ok(client) => client,
-        Err(failure) => {
-            Told::new(state, &target.url).trouble(&Trouble::paused(Why::new(failure.message())));
-            return;
-        }
-    };
-    while !client.stopped() {
-        match Lease::try_take(state) {
-            Ok(Some(_lease)) => {
-                replay(state, &client, false, max_kib_per_second);
-            }
-            Ok(None) => {
-                client.wait(LEASE_EVERY);
-            }
-            Err(error) => {
-                tracing::warn!(%error, "replay could not take its lease");
-                client.wait(LEASE_EVERY);
-            }
-        }
-    }
-}
-
-impl Drop for Background {
-    /// Breaks off a running request; what it sent is acknowledged next time.
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // Every wait of the thread ends with `stop`; what is left is one transaction of the spool.
-            let _ = thread.join();
-        }
-    }
 }
 
 /// Hands out the events of a collector's archive in order, a line each, with `chain` wrapped with

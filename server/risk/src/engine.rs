@@ -13,10 +13,11 @@ use ast_grep_core::{AstGrep, Matcher, NodeMatch};
 use tree_sitter::{Node, ParseOptions, ParseState, Parser, Tree};
 
 use crate::finding::{self, Finding};
+use crate::flow::{self, Flow};
 use crate::grammar::Grammar;
 use crate::language::Language;
 use crate::rule::Rule;
-use crate::{infra, rules, secrets};
+use crate::{infra, rules, secrets, semantic};
 
 /// Longest text whose code is judged. Hand-written files are shorter; what is longer is generated.
 pub(crate) const CODE_BYTES_MAX: usize = 1 << 20;
@@ -71,6 +72,7 @@ pub struct BrokenRule {
 
 struct RuleSet {
     rules: Vec<Rule>,
+    flow: Option<Flow>,
     broken: Vec<BrokenRule>,
 }
 
@@ -139,8 +141,9 @@ impl Engine {
 
 impl RuleSet {
     fn compile(files: &[(&str, &str)], grammar: Grammar) -> Self {
-        let mut set = Self { rules: Vec::new(), broken: Vec::new() };
-        for (name, yaml) in files {
+        let mut set = Self { rules: Vec::new(), flow: None, broken: Vec::new() };
+        set.flow = Flow::compile(files, grammar, &mut set.broken);
+        for (name, yaml) in files.iter().filter(|(name, _)| !name.starts_with("flow/") && *name != flow::TABLES) {
             match Rule::compile(yaml, grammar) {
                 Some(Ok(rule)) => set.rules.push(rule),
                 Some(Err(error)) => {
@@ -156,7 +159,7 @@ impl RuleSet {
 /// Judges the code of `text`.
 fn judge(set: &RuleSet, grammar: Grammar, text: &str) -> Report {
     let rules: Vec<&Rule> = set.rules.iter().filter(|rule| rule.may_match(text)).collect();
-    if rules.is_empty() {
+    if rules.is_empty() && set.flow.is_none() || text.trim().is_empty() {
         return Report::default();
     }
     if text.len() > CODE_BYTES_MAX {
@@ -167,6 +170,12 @@ fn judge(set: &RuleSet, grammar: Grammar, text: &str) -> Report {
     };
     let root = AstGrep::doc(StrDoc { src: text.to_owned(), lang: grammar, tree });
     let mut report = Report::default();
+    if let Some(flow) = &set.flow {
+        let (findings, whole) = flow.check(root.root().get_inner_node(), text);
+        report.findings = findings;
+        report.findings.extend(semantic::check(grammar, root.root().get_inner_node(), text));
+        report.skipped = (!whole).then_some(Skipped::Partly);
+    }
     let by_kind = by_kind(&rules);
     let top = root.root();
     let candidates = candidates(top.get_inner_node(), &by_kind);
@@ -188,7 +197,10 @@ fn judge(set: &RuleSet, grammar: Grammar, text: &str) -> Report {
     }
     report.findings.sort_by_key(|finding| (finding.range.start, finding.range.end));
     report.findings.dedup_by(|a, b| a.rule == b.rule && a.range == b.range);
-    finding::fingerprint(&mut report.findings, |finding| text[finding.range.clone()].to_owned());
+    finding::fingerprint(&mut report.findings, |finding| match finding.fingerprint.as_str() {
+        "" => text[finding.range.clone()].to_owned(),
+        whole => whole.to_owned(),
+    });
     report
 }
 
@@ -197,7 +209,7 @@ fn too_long(text: &str) -> Skipped {
 }
 
 /// Parses `text`; `None` when the parser takes far more steps than any code needs.
-fn parse(grammar: Grammar, text: &str) -> Option<Tree> {
+pub(crate) fn parse(grammar: Grammar, text: &str) -> Option<Tree> {
     let mut parser = Parser::new();
     parser.set_language(&grammar.get_ts_language()).expect("the grammars fit this version: see the lock file");
     let mut checks = 0;
@@ -285,7 +297,7 @@ fn describe(rule: &Rule, found: &NodeMatch<'_, StrDoc<Grammar>>) -> Finding {
         fix_hint: about.metadata.fix.clone(),
         why: about.metadata.why.clone(),
         fingerprint: String::new(),
-        folded: None,
+        folded: about.metadata.fold.then_some("not sure enough"),
     }
 }
 

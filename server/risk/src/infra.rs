@@ -82,5 +82,11 @@ impl Found<'_> {
     }
 }
 
+/// What every rule says about itself.
+#[cfg(test)]
+pub(crate) fn every_rule() -> Vec<Finding> {
+    rules::ALL.iter().map(|rule| rule.finding(0..0)).collect()
+}
+
 #[cfg(test)]
 mod tests;

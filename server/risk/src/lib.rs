@@ -13,16 +13,23 @@
 pub mod calibrate;
 mod engine;
 mod finding;
+mod flow;
 mod fold;
 mod grammar;
 mod infra;
 mod language;
+mod packages;
 mod rule;
 mod rules;
 pub mod score;
 mod secrets;
+mod semantic;
 
 pub use engine::{BrokenRule, Engine, Report, Skipped};
 pub use finding::{Edit, Finding, Severity};
 pub use fold::{Fold, fold};
 pub use language::Language;
+pub use packages::{Declared, ghosts, manifests};
+
+#[cfg(test)]
+mod tests;

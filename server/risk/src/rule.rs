@@ -35,6 +35,9 @@ pub(crate) struct Metadata {
     /// The rule runs only on texts that contain one of these: most texts are never parsed.
     #[serde(default)]
     pub(crate) needs: Vec<String>,
+    /// The default view folds its findings away.
+    #[serde(default)]
+    pub(crate) fold: bool,
 }
 
 /// Why a rule is switched off.

@@ -93,8 +93,12 @@ impl Spool {
             }
             let first_seq = acked + 1;
             let corrupt = || SpoolError::Corrupt { path: db.clone(), source: rusqlite::Error::QueryReturnedNoRows };
-            let previous = hash_at(&self.conn, epoch, acked).map_err(sql)?.ok_or_else(corrupt)?;
-            let items = match items(&self.conn, epoch, first_seq, previous, max_events.max(1), max_bytes) {
+            // One look for all of them: outside of a transaction each question takes the file's locks.
+            let look = self.conn.unchecked_transaction().map_err(sql)?;
+            let previous = hash_at(&look, epoch, acked).map_err(sql)?.ok_or_else(corrupt)?;
+            let found = items(&look, epoch, first_seq, previous, max_events.max(1), max_bytes);
+            drop(look);
+            let items = match found {
                 Ok(items) => items,
                 // The next look finds a hole there, and what follows it in another epoch.
                 Err(Unsent::Altered(seq)) => {

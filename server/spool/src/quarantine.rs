@@ -167,3 +167,79 @@ impl Reader {
         Ok(quarantined)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use countersign_event::batch::Item;
+
+    use super::*;
+    use crate::{Append, Class, verify};
+
+    fn append(spool: &mut Spool, n: u8) {
+        let json = format!(
+            r#"{{"specversion":"1.0","id":"019a0000-0000-7000-8000-0000000000{n:02x}","source":"urn:x","type":"t.v1","time":"2026-01-02T03:04:05.678Z","data":{{"n":{n}}}}}"#
+        );
+        let event = EventBytes::parse(json.as_bytes()).unwrap();
+        spool.append(&[Append { event, class: Class::Full, contents: Vec::new(), if_told: None }]).unwrap();
+    }
+
+    /// Five events, the second and the fourth refused.
+    fn spool(dir: &Path) -> (Spool, String) {
+        let mut spool = Spool::open(dir).unwrap();
+        (0..5).for_each(|n| append(&mut spool, n));
+        let epoch = spool.announce("c").unwrap().epoch;
+        for seq in [2, 4] {
+            spool.quarantine(&epoch, seq, "no").unwrap();
+        }
+        (spool, epoch)
+    }
+
+    /// What travels: the number of an event, `-` for a hole.
+    fn travels(spool: &mut Spool) -> String {
+        let batch = spool.next_batch("c", 500, 1 << 20).unwrap().unwrap().batch;
+        let item = |item: &Item| match item {
+            Item::Event(event) => event.get().split_once(r#"{"n":"#).map_or('g', |(_, n)| n.chars().next().unwrap()),
+            Item::Hole(_) => '-',
+        };
+        batch.events.iter().map(item).collect()
+    }
+
+    #[test]
+    fn an_event_that_goes_again_has_a_new_address_and_its_first_place_stays_a_hole() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut spool, epoch) = spool(dir.path());
+        assert_eq!(travels(&mut spool), "0-2-4gg");
+        let listed = Reader::open(dir.path()).unwrap().quarantined().unwrap();
+        assert_eq!(listed.iter().map(|it| (it.seq, it.reason.as_str())).collect::<Vec<_>>(), [(2, "no"), (4, "no")]);
+        assert_eq!(spool.retry_quarantined().unwrap(), 2);
+        assert_eq!(travels(&mut spool), "0-2-4gg13");
+        assert_eq!(spool.retry_quarantined().unwrap(), 0);
+        // Refused once more, in its new place.
+        spool.quarantine(&epoch, 8, "still no").unwrap();
+        assert_eq!(travels(&mut spool), "0-2-4gg-3g");
+        assert_eq!(spool.retry_quarantined().unwrap(), 1);
+        assert_eq!(travels(&mut spool), "0-2-4gg-3g1");
+        let report = verify(dir.path()).unwrap();
+        assert_eq!((&report.broken, report.events), (&None, 8));
+    }
+
+    #[test]
+    fn verify_names_the_hole_of_an_event_that_went_again_and_is_gone_or_another() {
+        for sql in [
+            "DELETE FROM events WHERE seq = 8",
+            "UPDATE holes SET reason = 'quarantined: sent again as 019a0000-0000-7000-8000-000000000000' WHERE seq = 2",
+            "UPDATE holes SET sha256 = zeroblob(32) WHERE seq = 2",
+            "DELETE FROM holes WHERE seq = 2",
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let (mut spool, _) = spool(dir.path());
+            spool.retry_quarantined().unwrap();
+            assert_eq!(verify(dir.path()).unwrap().broken, None);
+            assert_eq!(spool.conn.execute(sql, []).unwrap(), 1, "{sql}");
+            let broken = verify(dir.path()).unwrap().broken.unwrap();
+            assert_eq!(broken.seq, 2, "{sql}: {}", broken.what);
+        }
+    }
+}

@@ -38,8 +38,8 @@ fn the_editor_is_told_whether_the_trail_arrives_how_much_waits_and_what_to_do() 
     assert_eq!(paused["summary"], "paused", "what a person asked for comes first");
     client.request("countersign/resume", Value::Null);
 
-    // The next token, in the same file.
-    std::fs::copy(world.token("device"), &token).expect("a token");
+    // Another configuration, which an editor that runs takes up.
+    configure(&world, &format!("http://{address}"), &world.token("device"), "[editor]\nhints = false\n");
     let status = told(&mut client, |it| it["summary"] == "recording");
     assert_eq!(status["replay"], json!({ "state": "online", "waiting": 0 }));
     client.finish();

@@ -12,6 +12,7 @@ use std::time::Duration;
 use countersign_event::EventBytes;
 use countersign_event::batch::{Cursor, GapNote};
 use countersign_event::chain::{Hash, Head, next};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 
 use super::{Archive, ArchiveError, Fork, Outcome, Place, Placed, Record, Row, Scope, Sealed, Stream, WrappedKey};
@@ -58,6 +59,8 @@ impl Sqlite {
         db.pragma_update(None, "synchronous", "full").map_err(during("turn on durable commits"))?;
         db.pragma_update(None, "foreign_keys", true).map_err(during("turn on foreign keys"))?;
         db.pragma_update(None, "trusted_schema", false).map_err(during("distrust its schema"))?;
+        // Without, a question that a partial index answers is compiled again for every value: for every event.
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(during("fix its query plans"))?;
         db.set_prepared_statement_cache_capacity(64);
         migrate(&mut db)?;
         Ok(Sqlite { db })
@@ -183,6 +186,20 @@ impl Sqlite {
         statement.execute(values).map(|_| ()).map_err(during(what))
     }
 }
+
+fn of_event() -> String {
+    format!("select {ROW} from items i where i.event_id = ?2 and i.stream = ?1 order by i.id limit 1")
+}
+
+/// What was announced and did not come, of the stream `?1`. From epoch to epoch, and in each to its last
+/// head: there is a head for every batch that ever came.
+const GAPS: &str = "with recursive known (epoch) as (select min(epoch) from heads where stream = ?1 union all \
+                   select (select min(epoch) from heads where stream = ?1 and epoch > known.epoch) from known \
+                   where epoch is not null) \
+                   select known.epoch, coalesce(c.acked_through, 0) + 1, \
+                   (select max(seq) from heads where stream = ?1 and epoch = known.epoch) as announced \
+                   from known left join cursors c on c.stream = ?1 and c.epoch = known.epoch \
+                   where known.epoch is not null and announced > coalesce(c.acked_through, 0)";
 
 /// `?1` is the subject, or null for every stream.
 const IN_SCOPE: &str = "(?1 is null or i.stream in (select id from streams where subject = ?1))";
@@ -389,10 +406,7 @@ impl Archive for Sqlite {
     }
 
     fn gaps(&mut self, stream: &str) -> Outcome<Vec<GapNote>> {
-        let sql = "select h.epoch, coalesce(c.acked_through, 0) + 1, max(h.seq) from heads h \
-                   left join cursors c on c.stream = h.stream and c.epoch = h.epoch \
-                   where h.stream = ?1 group by h.epoch having max(h.seq) > coalesce(c.acked_through, 0)";
-        self.list(sql, [stream], |row| {
+        self.list(GAPS, [stream], |row| {
             Ok(GapNote {
                 epoch: row.get(0)?,
                 from_seq: unsigned(row, 1)?,
@@ -436,8 +450,7 @@ impl Archive for Sqlite {
     }
 
     fn row_of_event(&mut self, stream: &str, id: &str) -> Outcome<Option<Row>> {
-        let sql = format!("select {ROW} from items i where i.event_id = ?2 and i.stream = ?1 order by i.id limit 1");
-        Ok(self.rows(&sql, params![stream, id])?.pop())
+        Ok(self.rows(&of_event(), params![stream, id])?.pop())
     }
 
     fn rows_about(&mut self, scope: &Scope, contribution: &str, limit: usize) -> Outcome<Vec<Row>> {
@@ -531,3 +544,6 @@ impl Archive for Sqlite {
 fn wrapped_key(row: &SqlRow<'_>) -> rusqlite::Result<WrappedKey> {
     Ok(WrappedKey { id: row.get(0)?, person: row.get(1)?, repository: row.get(2)?, wrapped: row.get(3)? })
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 //!
 //! Whatever a file holds, it is judged or said to be left out; it must never stop the others.
 
+mod declared;
 mod files;
 mod human;
 mod json;
@@ -23,6 +24,7 @@ use crate::paint::Paint;
 use crate::policy::Asked;
 use crate::shell::Shell;
 
+use declared::Manifests;
 use files::{File, Policies};
 use read::{Left, read_text, text_of};
 
@@ -126,19 +128,20 @@ fn check_stdin(name: Option<&str>, policies: &Policies<'_>) -> Result<Checked, F
     let mut bytes = Vec::new();
     std::io::stdin().lock().take(read::BYTES_MAX + 1).read_to_end(&mut bytes)?;
     let file = File::named(name.unwrap_or("<stdin>"));
-    Ok(check_text(&Engine::new(), &file, text_of(bytes), policies))
+    Ok(check_text(&Engine::new(), &Manifests::default(), &file, text_of(bytes), policies))
 }
 
 /// Checks files side by side; the answer is in their order.
 fn check_all(files: &[File], policies: &Policies<'_>) -> Vec<Checked> {
     let engine = Engine::new();
+    let manifests = Manifests::default();
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(files.len()));
     let work = || {
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(file) = files.get(index) else { break };
-            let checked = check_text(&engine, file, read_text(&file.path), policies);
+            let checked = check_text(&engine, &manifests, file, read_text(&file.path), policies);
             done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((index, checked));
         }
     };
@@ -158,15 +161,26 @@ fn check_all(files: &[File], policies: &Policies<'_>) -> Vec<Checked> {
     done.into_iter().map(|(_, checked)| checked).collect()
 }
 
-fn check_text(engine: &Engine, file: &File, text: Result<String, Left>, policies: &Policies<'_>) -> Checked {
+fn check_text(
+    engine: &Engine,
+    manifests: &Manifests,
+    file: &File,
+    text: Result<String, Left>,
+    policies: &Policies<'_>,
+) -> Checked {
     let name = file.name.clone();
     let text = match text {
         Ok(text) => text,
         Err(left) => return Checked { name, hits: Vec::new(), left: Some(left) },
     };
     // A rule that fails on one file must not take the others with it.
-    let report =
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| engine.check(Language::from_path(&file.name), &text)));
+    let language = Language::from_path(&file.name);
+    let judge = || {
+        let mut report = engine.check(language, &text);
+        report.findings.extend(manifests.ghosts(&file.path, language, &text));
+        report
+    };
+    let report = std::panic::catch_unwind(std::panic::AssertUnwindSafe(judge));
     let Ok(report) = report else { return Checked { name, hits: Vec::new(), left: Some(Left::Failed) } };
     let left = report.skipped.map(|skipped| match skipped {
         Skipped::TooLong { bytes, bytes_max } => Left::CodeTooLong { bytes, bytes_max },

@@ -11,6 +11,7 @@ use crate::error::Failure;
 use crate::git;
 use crate::pause::{self, Scope};
 use crate::recorder::Recorder;
+use crate::replay;
 use crate::shell::{Shell, now};
 
 /// How long the record of a pause may take to reach the spool.
@@ -23,6 +24,7 @@ pub(crate) fn pause(args: &PauseArgs, shell: &Shell) -> Result<ExitCode, Failure
     let recorder = Recorder::start(shell, "pause");
     pause::begin(&shell.paths.state, &recorder, &scope, until, "command")?;
     recorder.close(FLUSH)?;
+    replay::nudge(shell);
     let (what, resume) = match scope {
         Scope::All => ("paused", "countersign resume"),
         Scope::Repository(_) => ("paused in this repository", "countersign resume --repository"),
@@ -41,6 +43,7 @@ pub(crate) fn resume(args: &ResumeArgs, shell: &Shell) -> Result<ExitCode, Failu
     let recorder = Recorder::start(shell, "pause");
     let was_paused = pause::end(&shell.paths.state, &recorder, &scope, "command")?;
     recorder.close(FLUSH)?;
+    replay::nudge(shell);
     let still = pause::all(&shell.paths.state, now());
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", if was_paused { "recording again" } else { "nothing was paused" })?;

@@ -12,6 +12,7 @@ use crate::cli::PurgeArgs;
 use crate::error::Failure;
 use crate::git::{self, Repositories};
 use crate::person::Persons;
+use crate::replay;
 use crate::shell::{Shell, now};
 
 /// What a purge leaves, in every answer.
@@ -69,6 +70,7 @@ pub(crate) fn run(args: &PurgeArgs, shell: &Shell) -> Result<ExitCode, Failure> 
     let person = Persons::from_env().fact(spool.device(), email.as_deref());
     let purged = spool.purge(&purge, &person)?;
     spool.head()?;
+    replay::nudge(shell);
     let aside = set_aside(shell);
     if args.json {
         writeln!(out, "{}", json!({ "dry_run": false, "purged": purged, "stays": STAYS, "set_aside": aside }))?;

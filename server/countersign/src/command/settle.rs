@@ -7,6 +7,7 @@ use crate::cli::SettleArgs;
 use crate::error::Failure;
 use crate::git::settle::{settle, tidy};
 use crate::git::state::Layout;
+use crate::replay;
 use crate::shell::Shell;
 
 /// Runs `countersign settle`.
@@ -18,5 +19,7 @@ pub(crate) fn run(args: &SettleArgs, shell: &Shell) -> Result<ExitCode, Failure>
     let layout = layout.ok_or_else(|| Failure::usage(format!("{}: not in a git repository", dir.display())))?;
     settle(shell, &layout)?;
     tidy(shell, &layout)?;
+    // What the hook that started us recorded goes with it.
+    replay::nudge(shell);
     Ok(ExitCode::SUCCESS)
 }

@@ -31,7 +31,7 @@ pub(crate) fn run(args: &JsonArgs, shell: &Shell) -> Result<ExitCode, Failure> {
 ///
 /// Errors: there is a spool and it can't be read.
 pub(crate) fn read(shell: &Shell) -> Result<Value, Failure> {
-    let replay = replay::state(shell);
+    let replay = replay::state(&shell.paths.state, shell.config.collector_url.value.as_deref());
     let to = replay["to"].as_str().map(str::to_owned);
     let (spool, trail) = match Reader::open(&shell.paths.state) {
         Ok(reader) => (Some(reader.status(to.as_deref())?), Trail::read(&reader)?),

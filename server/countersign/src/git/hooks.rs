@@ -18,7 +18,6 @@ use crate::cli::GitArgs;
 use crate::detached;
 use crate::git;
 use crate::recorder::{Complete, Record};
-use crate::replay;
 use crate::shell::{Shell, now};
 use place::Place;
 
@@ -67,7 +66,7 @@ fn hook(args: &GitArgs) -> Result<(), String> {
     let root = git::root_of(&here);
     let state = shell.paths.state.clone();
     let device = Device::load_or_create(&state).map_err(|error| error.to_string())?;
-    let mut complete = Complete::new(shell.clone(), device);
+    let mut complete = Complete::new(shell, device);
     if complete.is_paused(root.as_deref()) || complete.policy(root.as_deref()).off {
         return Ok(()); // both are told elsewhere, once
     }
@@ -84,9 +83,7 @@ fn hook(args: &GitArgs) -> Result<(), String> {
         rewritten: if by == "post-rewrite" { place.rewritten(args.word(1)) } else { Vec::new() },
     };
     let record = Record::light(now(), moved.reference.clone(), Payload::RefMoved(moved));
-    append(&state, &mut complete, record, root.as_deref())?;
-    replay::nudge(&shell);
-    Ok(())
+    append(&state, &mut complete, record, root.as_deref())
 }
 
 fn append(state: &Path, complete: &mut Complete, record: Record, root: Option<&Path>) -> Result<(), String> {

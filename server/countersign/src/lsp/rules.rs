@@ -5,11 +5,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use countersign_provenance::text::Text;
-use countersign_risk::{Engine, Language};
+use countersign_risk::{Engine, Finding, Language, Severity};
 
 use super::diagnostics::Findings;
 use super::event::Event;
 use super::mailbox::Mailbox;
+use crate::policy::Policy;
+use crate::shell::now;
+
+/// What is wrong with a policy is shown under this name, whoever wrote it.
+pub(crate) const POLICY_RULE: &str = "policy-file";
 
 /// A text to look at.
 pub(crate) struct Job {
@@ -21,6 +26,8 @@ pub(crate) struct Job {
     pub(crate) text: Text,
     /// What an AI wrote of it, in bytes.
     pub(crate) written: Vec<std::ops::Range<usize>>,
+    /// Whether it is a repository's policy, which is read as one too.
+    pub(crate) is_policy: bool,
 }
 
 /// A handle to the thread.
@@ -70,9 +77,37 @@ fn run(jobs: &Jobs, mailbox: &Mailbox<Event>) {
             }
         };
         drop(waiting);
-        let look = || engine.check_ranges(job.language, &job.text.to_string(), &job.written).findings;
+        let look = || {
+            let mut findings = engine.check_ranges(job.language, &job.text.to_string(), &job.written).findings;
+            // What a rule itself is not sure of is for `check`, not for somebody who is typing.
+            findings.retain(|finding| finding.folded.is_none());
+            findings
+        };
         // A rule that panics on one text must not end all hints.
         let findings = std::panic::catch_unwind(std::panic::AssertUnwindSafe(look)).unwrap_or_default();
+        let findings = if job.is_policy { with_problems(findings, &job.text.to_string()) } else { findings };
         mailbox.push_always(Event::Findings(Box::new(Findings { uri, revision: job.revision, findings })));
     }
+}
+
+/// Adds what is wrong with a policy, each to the end of its line.
+fn with_problems(mut findings: Vec<Finding>, text: &str) -> Vec<Finding> {
+    for problem in Policy::problems_of(text, now()) {
+        let start = problem.at().min(text.len());
+        let end = text[start..].find(['\r', '\n']).map_or(text.len(), |end| start + end);
+        findings.push(Finding {
+            rule: POLICY_RULE.to_owned(),
+            severity: Severity::Medium,
+            cwe: Vec::new(),
+            message: problem.message().to_owned(),
+            range: start..end,
+            fix_hint: String::new(),
+            why: String::new(),
+            fingerprint: format!("{POLICY_RULE}:{start}:{}", problem.message()),
+            source: None,
+            edit: None,
+            folded: None,
+        });
+    }
+    findings
 }

@@ -18,9 +18,23 @@ const BYTES_MAX: u64 = 256 << 10;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Problem {
     file: PathBuf,
+    /// Where in the text, in bytes.
+    at: Option<usize>,
     /// Line and column from 1, where there is a place.
     place: Option<(usize, usize)>,
     message: String,
+}
+
+impl Problem {
+    /// Returns where in the text it is, in bytes; what has no place is about the whole.
+    pub(crate) fn at(&self) -> usize {
+        self.at.unwrap_or_default()
+    }
+
+    /// Returns what is wrong.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
 }
 
 impl fmt::Display for Problem {
@@ -152,22 +166,22 @@ const KEYS: [(&str, &[&str]); 6] = [
 impl Source {
     /// Reads `file`; `None` where there is none, or none that can be used.
     pub(super) fn read(file: PathBuf, problems: &mut Vec<Problem>) -> Option<Self> {
-        let mut source = Self { file, ..Self::default() };
-        let bytes = match read_bounded(&source.file) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+        let nothing = Self { file, ..Self::default() };
+        let text = read_bounded(&nothing.file)
+            .and_then(|bytes| String::from_utf8(bytes).map_err(|error| std::io::Error::other(error.to_string())));
+        match text {
+            Ok(text) => Self::of_text(nothing.file, text, problems),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => {
-                problems.push(source.problem(None, error));
-                return None;
+                problems.push(nothing.problem(None, error));
+                None
             }
-        };
-        source.text = match String::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(error) => {
-                problems.push(source.problem(None, error));
-                return None;
-            }
-        };
+        }
+    }
+
+    /// Takes `text` for what stands in `file`; `None` where it can't be used.
+    pub(super) fn of_text(file: PathBuf, text: String, problems: &mut Vec<Problem>) -> Option<Self> {
+        let mut source = Self { file, text, ..Self::default() };
         match toml::from_str(&source.text) {
             Ok(raw) => source.raw = raw,
             Err(error) => {
@@ -196,7 +210,7 @@ impl Source {
             let line = before.matches('\n').count() + 1;
             (line, before.rsplit('\n').next().unwrap_or_default().chars().count() + 1)
         });
-        Problem { file: self.file.clone(), place, message: message.to_string() }
+        Problem { file: self.file.clone(), at, place, message: message.to_string() }
     }
 
     /// Says what is wrong with a value.

@@ -3,7 +3,7 @@
 //! Redirects are not followed, because the token would go with them. Proxies and certificates are those of
 //! the system, of the environment and of the configuration.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -53,6 +53,7 @@ pub(crate) struct Target {
 }
 
 /// Ends every wait of a client once its [`Stay`] is dropped.
+#[derive(Clone)]
 pub(crate) struct Stop(Option<watch::Receiver<()>>);
 
 /// While this lives, its [`Stop`] does not stop.
@@ -69,8 +70,23 @@ impl Stop {
         Stop(None)
     }
 
-    fn now(&self) -> bool {
+    /// Returns whether it is time to stop.
+    pub(super) fn now(&self) -> bool {
         self.0.as_ref().is_some_and(|stop| stop.has_changed().is_err())
+    }
+
+    /// Waits, or less if it is time to stop. Cost: a runtime; who has a client waits with that.
+    pub(super) fn wait(&self, time: Duration) {
+        if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_time().build() {
+            runtime.block_on(self.wait_in(time));
+        }
+    }
+
+    async fn wait_in(&self, time: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(time) => {}
+            () = self.come() => {}
+        }
     }
 
     /// Is done when it is time to stop.
@@ -116,6 +132,8 @@ pub(crate) struct Client {
     token_file: PathBuf,
     stop: Stop,
     sent: Cell<u64>,
+    /// What the last request read; nothing where it could not.
+    token: RefCell<Option<String>>,
 }
 
 impl Client {
@@ -160,7 +178,15 @@ impl Client {
         let http = builder.build().map_err(|error| Failure::from_error("cannot prepare HTTP", &error))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let url = target.url.trim_end_matches('/').to_owned();
-        Ok(Client { http, runtime, url, token_file: target.token_file.clone(), stop, sent: Cell::new(0) })
+        Ok(Client {
+            http,
+            runtime,
+            url,
+            token_file: target.token_file.clone(),
+            stop,
+            sent: Cell::new(0),
+            token: RefCell::new(None),
+        })
     }
 
     /// Returns the collector's URL.
@@ -173,9 +199,9 @@ impl Client {
         self.sent.take()
     }
 
-    /// Returns what tells this token from the one before. Two reads of one file are equal.
-    pub(super) fn token_now(&self) -> Option<Vec<u8>> {
-        std::fs::read(&self.token_file).ok()
+    /// Returns whether there is another token than the last request had.
+    pub(super) fn has_other_token(&self) -> bool {
+        std::fs::read_to_string(&self.token_file).ok() != *self.token.borrow()
     }
 
     /// Returns whether we were asked to stop.
@@ -185,12 +211,7 @@ impl Client {
 
     /// Waits, or less if we are asked to stop.
     pub(crate) fn wait(&self, time: Duration) {
-        self.runtime.block_on(async {
-            tokio::select! {
-                () = tokio::time::sleep(time) => {}
-                () = self.stop.come() => {}
-            }
-        });
+        self.runtime.block_on(self.stop.wait_in(time));
     }
 
     /// Sends a batch.
@@ -265,7 +286,9 @@ impl Client {
         bytes_max: usize,
         fill: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
     ) -> Result<Answer, Refused> {
-        let token = std::fs::read_to_string(&self.token_file).map_err(|error| {
+        let read = std::fs::read_to_string(&self.token_file);
+        self.token.replace(read.as_ref().ok().cloned());
+        let token = read.map_err(|error| {
             let file = self.token_file.display();
             Refused::Unauthorised(Why::new(format!("cannot read the token in {file}: {error}")))
         })?;

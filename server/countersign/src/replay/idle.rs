@@ -5,16 +5,17 @@ use std::time::{Duration, Instant};
 use super::client::Client;
 use super::drain::Drain;
 
-/// How often an idle replayer looks whether something new was recorded.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often a replayer that waits looks whether something is new: events, a token, the configuration.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often the collector is told where we stand while nothing is recorded. It calls a day without a word
 /// silence, where something was being recorded.
 pub(super) const SIGN_EVERY: Duration = Duration::from_secs(3600);
 
-/// Waits until something was recorded, or until it is time for a sign of life: the next step is one then.
-pub(super) fn wait(client: &Client, drain: &mut Drain<'_>, sign_after: Duration) {
+/// Waits until something was recorded or changed, or until it is time for a sign of life: the next step is
+/// one then.
+pub(super) fn wait(client: &Client, drain: &mut Drain<'_>, sign_after: Duration, changed: &mut dyn FnMut() -> bool) {
     let since = Instant::now();
-    while !client.stopped() && !drain.something_new() {
+    while !client.stopped() && !changed() && !drain.something_new() {
         if since.elapsed() >= sign_after {
             drain.announce_again();
             return;
@@ -98,10 +99,10 @@ mod tests {
             batches.try_iter().map(|batch| batch.events.len()).collect::<Vec<_>>()
         };
         assert_eq!(drained(&mut drain), [0, 1], "where we stand, then what waited");
-        wait(&client, &mut drain, Duration::ZERO);
+        wait(&client, &mut drain, Duration::ZERO, &mut || false);
         assert_eq!(drained(&mut drain), [0], "a sign of life");
         record(&state);
-        wait(&client, &mut drain, SIGN_EVERY);
+        wait(&client, &mut drain, SIGN_EVERY, &mut || false);
         assert_eq!(drained(&mut drain), [1], "what is new needs no sign");
     }
 }

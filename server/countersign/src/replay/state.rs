@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::drain::Trouble;
 use super::refused::Why;
-use crate::shell::{Shell, now};
+use crate::shell::now;
 
 /// The file in the state directory.
 const FILE: &str = "replay.json";
@@ -45,19 +45,8 @@ struct Stands {
 }
 
 /// Returns the state of replay for `status`: `{"state","to","last_error","hint"?}`.
-pub(crate) fn state(shell: &Shell) -> Value {
-    read(&shell.paths.state, shell.config.collector_url.value.as_deref())
-}
-
-/// Returns how many events wait for the configured collector; 0 where that can't be said.
-pub(crate) fn waiting(shell: &Shell) -> u64 {
-    let to = shell.config.collector_url.value.as_deref();
-    let waiting = Reader::open_within(&shell.paths.state, PATIENCE).and_then(|reader| reader.waiting(to));
-    waiting.unwrap_or_default()
-}
-
-/// Reads the file; `url` is the configured collector.
-pub(super) fn read(dir: &Path, url: Option<&str>) -> Value {
+/// `url` is the configured collector, `dir` the state directory.
+pub(crate) fn state(dir: &Path, url: Option<&str>) -> Value {
     let stands = load(dir);
     match (stands, url) {
         (Some(stands), None) => json!(stands),
@@ -65,6 +54,12 @@ pub(super) fn read(dir: &Path, url: Option<&str>) -> Value {
         (_, Some(url)) => json!({ "state": "offline", "to": url, "last_error": "nothing was sent there yet" }),
         (None, None) => json!({ "state": "off", "to": null, "last_error": null }),
     }
+}
+
+/// Returns how many events wait for a collector; 0 where that can't be said.
+pub(crate) fn waiting(dir: &Path, to: Option<&str>) -> u64 {
+    let waiting = Reader::open_within(dir, PATIENCE).and_then(|reader| reader.waiting(to));
+    waiting.unwrap_or_default()
 }
 
 fn same(a: &str, b: &str) -> bool {
@@ -149,15 +144,15 @@ mod tests {
     #[test]
     fn without_a_collector_replay_is_off() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(read(dir.path(), None)["state"], "off");
+        assert_eq!(state(dir.path(), None)["state"], "off");
     }
 
     #[test]
     fn what_was_told_of_one_collector_says_nothing_of_another() {
         let dir = tempfile::tempdir().unwrap();
         Told::new(dir.path(), "http://a").online();
-        assert_eq!(read(dir.path(), Some("http://a/"))["state"], "online");
-        assert_eq!(read(dir.path(), Some("http://b"))["state"], "offline");
+        assert_eq!(state(dir.path(), Some("http://a/"))["state"], "online");
+        assert_eq!(state(dir.path(), Some("http://b"))["state"], "offline");
     }
 
     #[test]
@@ -165,10 +160,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let told = Told::new(dir.path(), "http://a");
         told.trouble(&Trouble::paused(Why::new("it is on fire").hint("put it out")));
-        let state = read(dir.path(), None);
-        assert_eq!((&state["last_error"], &state["hint"]), (&json!("it is on fire"), &json!("put it out")));
+        let stands = state(dir.path(), None);
+        assert_eq!((&stands["last_error"], &stands["hint"]), (&json!("it is on fire"), &json!("put it out")));
         told.online();
-        assert_eq!(read(dir.path(), None)["last_error"], Value::Null);
+        assert_eq!(state(dir.path(), None)["last_error"], Value::Null);
     }
 
     #[cfg(unix)]

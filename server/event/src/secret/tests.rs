@@ -27,6 +27,27 @@ fn tokens() -> Vec<(&'static str, String)> {
         ("vault-token", format!("hv{}{}", "s.", r(40))),
         ("digitalocean-token", format!("do{}{}", "p_v1_", hex(64))),
         ("databricks-token", format!("da{}{}", "pi", hex(32))),
+        ("square-token", format!("sq{}{}", "0csp-", r(43))),
+        ("airtable-token", format!("pa{}{}.{}", "t", r(14), hex(64))),
+        ("notion-token", format!("nt{}{}", "n_", r(46))),
+        ("figma-token", format!("fi{}{}", "gd_", r(43))),
+        ("postman-key", format!("PM{}{}-{}", "AK-", hex(24), hex(34))),
+        ("sentry-token", format!("snt{}{}", "rys_", r(80))),
+        ("doppler-token", format!("dp{}{}", ".pt.", r(43))),
+        ("pulumi-token", format!("pu{}{}", "l-", hex(40))),
+        ("rubygems-key", format!("ruby{}{}", "gems_", hex(48))),
+        ("crates-token", format!("ci{}{}", "o", r(32))),
+        ("brevo-key", format!("xkey{}{}-{}", "sib-", hex(64), r(16))),
+        ("planetscale-token", format!("pscale{}{}", "_tkn_", r(43))),
+        ("supabase-key", format!("sb{}{}", "p_", hex(40))),
+        ("heroku-key", format!("HR{}{}", "KU-", r(60))),
+        ("buildkite-token", format!("bk{}{}", "ua_", hex(40))),
+        ("replicate-token", format!("r{}{}", "8_", r(37))),
+        ("perplexity-key", format!("pp{}{}", "lx-", r(48))),
+        ("nvidia-key", format!("nv{}{}", "api-", r(64))),
+        ("docker-swarm-token", format!("SWM{}{}-{}", "TKN-1-", hex(50), hex(25))),
+        ("onepassword-token", format!("op{}{}", "s_eyJ", r(120))),
+        ("alibaba-key", format!("LT{}{}", "AI", r(20))),
     ]
 }
 
@@ -41,7 +62,8 @@ fn every_shape_compiles_and_has_keywords() {
         assert!(shape.pattern.starts_with('^'), "{}", shape.kind);
         compile(shape);
     }
-    assert!(SHAPES.len() >= 12);
+    let kinds: std::collections::BTreeSet<&str> = SHAPES.iter().map(|shape| shape.kind).collect();
+    assert!(kinds.len() >= 60, "{}", kinds.len());
 }
 
 #[test]

@@ -71,8 +71,12 @@ impl Past {
         // Of what was let go only the commits know.
         let versions = self.changed.iter().filter(|(path, _)| **path != it.path);
         let versions = versions.flat_map(|(path, commits)| {
-            let keys = commits.iter().map(|commit| (self.order.of_commit(commit), commit));
-            keys.filter(|(of, _)| *of < key).max().map(|(of, commit)| (of, self.version(commit, path)))
+            let has = |commit: &&Arc<str>| {
+                self.commits[*commit].changes.iter().any(|it| it.path == *path && it.new.is_some())
+            };
+            let keys = commits.iter().filter(has).map(|commit| (self.order.of_commit(commit), commit));
+            let earlier: Vec<_> = keys.filter(|(of, _)| *of < key).collect();
+            earlier.into_iter().map(|(of, commit)| (of, Node::Version(Arc::clone(commit), Arc::clone(path))))
         });
         let mut versions: Vec<(Key, Node)> = versions.collect();
         versions.sort_by_key(|(key, _)| std::cmp::Reverse(*key));

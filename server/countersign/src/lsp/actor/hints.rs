@@ -1,5 +1,6 @@
 //! What the actor shows: it has a document judged when its text or its writers change, and publishes
-//! what is due, late to appear and at once to go. Nothing is shown on text that an AI did not write.
+//! what is due, late to appear and at once to go. Nothing is shown on text that an AI did not write,
+//! but what is wrong with a policy.
 
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use countersign_provenance::spans::Origin;
 
 use super::{Actor, positions};
 use crate::lsp::diagnostics::{Findings, Notice};
-use crate::lsp::rules::Job;
+use crate::lsp::rules::{Job, POLICY_RULE};
+use crate::policy::Policy;
 use crate::recorder::Record;
 use crate::shell::now;
 
@@ -27,14 +29,16 @@ impl Actor {
             true => attribution.origins.iter().filter(|(_, origin)| origin.is_ai()).map(|(range, _)| range).collect(),
             false => Vec::new(),
         };
-        if written.is_empty() {
+        let is_policy = Policy::is_of_repository(uri);
+        if written.is_empty() && !is_policy {
             document.current.clear();
             if !document.shown.notices().is_empty() {
                 self.show(uri);
             }
             return;
         }
-        let job = Job { revision: document.revision, language: document.language, text: text.clone(), written };
+        let job =
+            Job { revision: document.revision, language: document.language, text: text.clone(), written, is_policy };
         self.rules.look(uri, job);
     }
 
@@ -63,9 +67,14 @@ impl Actor {
                     _ => None,
                 })
                 .max_by_key(|(bytes, _)| *bytes);
-            let Some((_, contribution)) = most else { continue };
-            let contribution = contribution.as_str().to_owned();
-            if self.raised.insert((findings.uri.clone(), finding.fingerprint.clone())) {
+            let is_policy = finding.rule == POLICY_RULE;
+            let contribution = match most {
+                Some((_, contribution)) => contribution.as_str().to_owned(),
+                None if is_policy => String::new(),
+                None => continue,
+            };
+            // A mistake in a policy is between its author and the editor.
+            if !is_policy && self.raised.insert((findings.uri.clone(), finding.fingerprint.clone())) {
                 raised.push(finding::Raised {
                     how: How::Observed,
                     rule: finding.rule.clone(),
