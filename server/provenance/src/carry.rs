@@ -8,8 +8,10 @@
 mod align;
 mod gaps;
 mod hints;
+mod judge;
 mod shortest;
 mod target;
+mod words;
 
 use countersign_event::payload::edit::Hunk;
 
@@ -62,7 +64,7 @@ pub fn carry(known: &[Known<'_>], text: &str, actor: &Origin, hunks: Option<&[Hu
     let mut keys = Keys::default();
     let new = Lines::of(text, &mut keys);
     let mut target = Target::new(text, &new, actor);
-    let mut strong: Vec<(Source<'_>, Vec<Pair>)> = Vec::new();
+    let mut strong: Vec<(Source<'_>, Vec<Pair>, Vec<Pair>)> = Vec::new();
     for (at, known) in known.into_iter().enumerate() {
         if target.is_done() {
             break;
@@ -81,15 +83,24 @@ pub fn carry(known: &[Known<'_>], text: &str, actor: &Origin, hunks: Option<&[Hu
             Tier::Stored => align::likely_runs(&source.old, &new, &align::align(&source.old, &new, None), &open),
             Tier::Weak => align::scattered(&source.old, &new, &open),
         };
+        let is_strong = known.tier == Tier::Strong;
+        // What the tool says that it left alone needs no other witness.
+        let (pairs, doubtful) = match is_strong && hints.is_none() {
+            true => align::doubtful(&source.old, &new, pairs),
+            false => (pairs, Vec::new()),
+        };
         for pair in &pairs {
             target.take_line(&source, *pair);
         }
-        if known.tier == Tier::Strong {
-            strong.push((source, pairs));
+        if is_strong {
+            strong.push((source, pairs, doubtful));
         }
     }
-    for (source, pairs) in &strong {
-        gaps::take(source, pairs, &mut target);
+    for (source, pairs, doubtful) in &strong {
+        let found = gaps::take(source, pairs, &mut target);
+        for pair in doubtful.iter().filter(|pair| !found.contains(&pair.old)) {
+            target.take_line(source, *pair);
+        }
     }
     target.finish()
 }

@@ -164,6 +164,31 @@ pub(super) fn align(old: &Lines<'_>, new: &Lines<'_>, hints: Option<&[Region]>) 
     found
 }
 
+/// Separates the pairs that only the rest of a changed place can confirm: of lines without a word, or
+/// with one that stands more than once, beside which nothing stayed.
+pub(super) fn doubtful(old: &Lines<'_>, new: &Lines<'_>, pairs: Vec<Pair>) -> (Vec<Pair>, Vec<Pair>) {
+    let (old_counts, new_counts) = (counts(&old.keys), counts(&new.keys));
+    let goes_on = |a: &Pair, b: &Pair| a.old + 1 == b.old && a.new + 1 == b.new;
+    let is_doubtful = |at: usize| {
+        let (pair, key) = (&pairs[at], &new.keys[pairs[at].new]);
+        let is_unique = old_counts.get(key) == Some(&1) && new_counts.get(key) == Some(&1);
+        let facts = new.facts[pair.new];
+        let is_weak = facts.non_blank > 0 && (facts.words == 0 || facts.words == 1 && !is_unique);
+        let has_neighbour =
+            (at > 0 && goes_on(&pairs[at - 1], pair)) || pairs.get(at + 1).is_some_and(|next| goes_on(pair, next));
+        is_weak && !has_neighbour && !pair.moved
+    };
+    let doubtful: Vec<bool> = (0..pairs.len()).map(is_doubtful).collect();
+    let mut is_doubtful = doubtful.into_iter();
+    pairs.into_iter().partition(|_| !is_doubtful.next().unwrap_or(false))
+}
+
+fn counts(keys: &[u32]) -> HashMap<u32, usize> {
+    let mut counts: HashMap<u32, usize> = HashMap::new();
+    keys.iter().for_each(|key| *counts.entry(*key).or_default() += 1);
+    counts
+}
+
 /// Pairs each line with itself.
 pub(super) fn same(lines: usize) -> Vec<Pair> {
     (0..lines).map(|line| Pair { old: line, new: line, moved: false }).collect()
@@ -323,12 +348,7 @@ fn moved(
     if places.is_empty() || !new_free.contains(&true) {
         return found;
     }
-    let count = |keys: &[u32]| {
-        let mut counts: HashMap<u32, usize> = HashMap::new();
-        keys.iter().for_each(|key| *counts.entry(*key).or_default() += 1);
-        counts
-    };
-    let (old_counts, new_counts) = (count(old_keys), count(new_keys));
+    let (old_counts, new_counts) = (counts(old_keys), counts(new_keys));
     let run_at = |old: usize, new: usize, old_free: &[bool], new_free: &[bool]| {
         (0..)
             .take_while(|&i| {
@@ -373,7 +393,7 @@ fn moved(
         let tells = |line: usize| {
             let key = &new_keys[line];
             let is_unique = old_counts.get(key) == Some(&1) && new_counts.get(key) == Some(&1);
-            if is_stranger { new.facts[line].is_telling() } else { new.facts[line].words >= 2 && is_unique }
+            if is_stranger { new.facts[line].is_telling() } else { new.facts[line].words > 0 && is_unique }
         };
         if is_block(new.facts[line..line + len].iter().copied()) || (line..line + len).any(tells) {
             old_free[place..place + len].fill(false);
@@ -399,12 +419,7 @@ fn is_block(lines: impl Iterator<Item = LineFacts>) -> bool {
 /// Keeps the pairs of lines that are still open and stand in runs that are no chance: long enough, or
 /// with a line that has words and is unique in both texts.
 pub(super) fn likely_runs(old: &Lines<'_>, new: &Lines<'_>, pairs: &[Pair], open: &[bool]) -> Vec<Pair> {
-    let count = |lines: &Lines<'_>| {
-        let mut counts: HashMap<u32, usize> = HashMap::new();
-        lines.keys.iter().for_each(|key| *counts.entry(*key).or_default() += 1);
-        counts
-    };
-    let (old_counts, new_counts) = (count(old), count(new));
+    let (old_counts, new_counts) = (counts(&old.keys), counts(&new.keys));
     let mut likely = Vec::new();
     let open: Vec<Pair> = pairs.iter().filter(|pair| open[pair.new]).copied().collect();
     for run in open.chunk_by(|a, b| a.new + 1 == b.new && a.old + 1 == b.old) {

@@ -599,3 +599,59 @@ h|print(result)
         "#]],
     );
 }
+
+/// Says which lines an AI's step leaves to their writers, by the first letters of these.
+fn left_by_ai(before: &str, text: &str) -> String {
+    let (known, attribution) = written(before);
+    let known = [Known { text: &known, attribution: &attribution, tier: Tier::Strong }];
+    let carried = carry(&known, text, &origin('z'), None);
+    let line = |(_, line): (usize, crate::lines::LineAuthor)| match &line.last_writer {
+        Origin::Ai(id) => id.as_str().chars().next().unwrap(),
+        origin => {
+            if origin.is_human() {
+                'h'
+            } else {
+                '?'
+            }
+        }
+    };
+    crate::lines::lines(&crate::text::Text::new(text), &carried, 0..usize::MAX).into_iter().map(line).collect()
+}
+
+#[test]
+fn a_call_that_moved_and_was_wrapped_in_one_step_keeps_its_writer() {
+    let before = "h|let total = compute(first, second, third);\na|open(door);\na|close(window, door);\n";
+    let text = "open(door);\nclose(window, door);\nlet total = compute(\n    first,\n    second,\n    third\n);\n";
+    assert_eq!(left_by_ai(before, text), "aahhhhh");
+}
+
+#[test]
+fn a_line_put_into_a_call_that_was_wrapped_with_it_leaves_the_rest_alone() {
+    let before = "h|let total = compute(first, second, third);\n";
+    let text = "let total = compute(\n    first,\n    // why the next one is there\n    second,\n    third\n);\n";
+    assert_eq!(left_by_ai(before, text), "hhzhhh");
+}
+
+#[test]
+fn a_short_line_that_stands_once_is_found_where_it_moved() {
+    assert_eq!(
+        left_by_ai("h|else\nh|let total = price(count, tax);\n", "let total = price(count, tax);\nelse\n"),
+        "hh"
+    );
+}
+
+#[test]
+fn a_bracket_of_a_call_that_went_is_not_taken_for_that_of_a_call_that_was_wrapped() {
+    let before = "a|open(\na|    door,\na|);\nh|let total = compute(first, second);\n";
+    let text = "let total = compute(\n    first,\n    second,\n);\n";
+    assert_eq!(left_by_ai(before, text), "hhhh");
+}
+
+#[test]
+fn a_sign_beside_what_went_stays_with_its_writer() {
+    let (known, attribution) = written("h|let total = compute(first, second);\n");
+    let known = [Known { text: &known, attribution: &attribution, tier: Tier::Strong }];
+    let text = "let =(first, second);\n";
+    let carried = carry(&known, text, &origin('z'), None);
+    assert_eq!(carried.origins, Spans::new(text.len(), Origin::TYPED));
+}

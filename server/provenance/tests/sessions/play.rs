@@ -13,166 +13,82 @@ use countersign_provenance::text::{Edit, Text};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
+use crate::act::{Act, By, Lines, Step};
+use crate::truth;
 use crate::world::{Line, Token, World};
 
-/// Which lines are written.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Lines {
-    /// Each once.
-    Unique,
-    /// One in five stands there several times, many are short.
-    WithEqual,
-}
-
-/// One act.
-#[derive(Clone, Debug)]
-pub(crate) struct Step {
-    by: By,
-    acts: Vec<Act>,
-}
-
-/// Who does it, and who sees that.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum By {
-    /// A person in an editor that is watched, key by key.
-    Keys,
-    /// A person, said a tool afterwards.
-    Reported,
-    /// An AI session between two snapshots, with the lines its tool names or without.
-    Ai(u8, bool),
-    /// Nobody saw who.
-    Nobody,
-}
-
-/// What is done. Places and words are numbers, so that failures shrink.
-#[derive(Clone, Debug)]
-pub(crate) enum Act {
-    Insert {
-        at: u16,
-        seeds: Vec<(bool, u32)>,
-    },
-    Delete {
-        at: u16,
-        count: u8,
-    },
-    Rewrite {
-        at: u16,
-        seed: u32,
-    },
-    ChangeWord {
-        at: u16,
-        token: u8,
-        seed: u32,
-    },
-    TakeOutWord {
-        at: u16,
-        token: u8,
-    },
-    AddWord {
-        at: u16,
-        token: u8,
-        seed: u32,
-    },
-    Move {
-        at: u16,
-        count: u8,
-        to: u16,
-    },
-    Format(u32),
-    /// Back to an earlier text.
-    Undo {
-        back: u8,
-    },
-    /// Lines deleted before come back where they were.
-    BringBack,
-}
-
-fn act(lines: Lines) -> impl Strategy<Value = Act> {
-    let seed = 0u32..1_000_000;
-    let line = move || {
-        let common = match lines {
-            Lines::Unique => Just(false).boxed(),
-            Lines::WithEqual => prop::bool::weighted(0.25).boxed(),
-        };
-        (common, 0u32..1_000_000)
-    };
-    let place = || any::<u16>();
-    prop_oneof![
-        6 => (place(), prop::collection::vec(line(), 1..6)).prop_map(|(at, seeds)| Act::Insert { at, seeds }),
-        2 => (place(), 1u8..5).prop_map(|(at, count)| Act::Delete { at, count }),
-        1 => (place(), seed.clone()).prop_map(|(at, seed)| Act::Rewrite { at, seed }),
-        3 => (place(), any::<u8>(), seed.clone()).prop_map(|(at, token, seed)| Act::ChangeWord { at, token, seed }),
-        2 => (place(), any::<u8>()).prop_map(|(at, token)| Act::TakeOutWord { at, token }),
-        2 => (place(), any::<u8>(), seed.clone()).prop_map(|(at, token, seed)| Act::AddWord { at, token, seed }),
-        2 => (place(), 1u8..8, place()).prop_map(|(at, count, to)| Act::Move { at, count, to }),
-        2 => seed.prop_map(Act::Format),
-        1 => (1u8..6).prop_map(|back| Act::Undo { back }),
-        1 => Just(Act::BringBack),
-    ]
-}
-
-/// Makes sessions.
-pub(crate) fn steps(lines: Lines) -> impl Strategy<Value = Vec<Step>> {
-    let by = prop_oneof![
-        4 => Just(By::Keys),
-        1 => Just(By::Reported),
-        4 => (0u8..3, any::<bool>()).prop_map(|(session, hunks)| By::Ai(session, hunks)),
-        1 => Just(By::Nobody),
-    ];
-    let step = (by, prop::collection::vec(act(lines), 1..4)).prop_map(|(by, acts)| Step { by, acts });
-    prop::collection::vec(step, 1..40)
-}
-
-/// What came of comparing.
+/// What came of comparing some lines.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Score {
-    /// Lines compared, those that stand once in their text.
+pub(crate) struct Count {
     pub(crate) lines: usize,
     /// Author and last writer are right.
     pub(crate) right: usize,
+    /// Whoever is named can have written it by all that the texts say.
+    pub(crate) possible: usize,
     pub(crate) human_called_ai: usize,
     ai_called_human: usize,
     unknown_though_observed: usize,
-    /// Of the lines that stand several times.
-    equal: usize,
-    equal_right: usize,
-    equal_human_called_ai: usize,
+}
+
+/// What came of comparing a text.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Score {
+    /// Lines whose writers the texts tell.
+    pub(crate) told: Count,
+    /// Lines of which equal ones went or came, so that the texts do not tell.
+    pub(crate) open: Count,
+    /// Lines without a word and lines that stand several times.
+    pub(crate) equal: Count,
     /// The first line that is not right.
     pub(crate) wrong: Option<String>,
+    /// The first line of a person that was called an AI's.
+    pub(crate) called_ai: Option<String>,
+}
+
+impl Count {
+    fn add(&mut self, other: &Count) {
+        self.lines += other.lines;
+        self.right += other.right;
+        self.possible += other.possible;
+        self.human_called_ai += other.human_called_ai;
+        self.ai_called_human += other.ai_called_human;
+        self.unknown_though_observed += other.unknown_though_observed;
+    }
 }
 
 impl Score {
     pub(crate) fn add(&mut self, other: &Score) {
-        self.lines += other.lines;
-        self.right += other.right;
-        self.human_called_ai += other.human_called_ai;
-        self.ai_called_human += other.ai_called_human;
-        self.unknown_though_observed += other.unknown_though_observed;
-        self.equal += other.equal;
-        self.equal_right += other.equal_right;
-        self.equal_human_called_ai += other.equal_human_called_ai;
+        self.told.add(&other.told);
+        self.open.add(&other.open);
+        self.equal.add(&other.equal);
         self.wrong = self.wrong.take().or_else(|| other.wrong.clone());
+    }
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = |part: usize| 100.0 * part as f64 / self.lines.max(1) as f64;
+        write!(
+            f,
+            "{} lines, {} right ({:.3} %), possible {:.3} %, human called AI {}, AI called human {}, unknown although observed {}",
+            self.lines,
+            self.right,
+            percent(self.right),
+            percent(self.possible),
+            self.human_called_ai,
+            self.ai_called_human,
+            self.unknown_though_observed
+        )
     }
 }
 
 impl fmt::Display for Score {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let percent = |part: usize, of: usize| 100.0 * part as f64 / of.max(1) as f64;
-        write!(
-            f,
-            "{} lines, {} right ({:.3} %), human called AI {}, AI called human {}, unknown although observed {}",
-            self.lines,
-            self.right,
-            percent(self.right, self.lines),
-            self.human_called_ai,
-            self.ai_called_human,
-            self.unknown_though_observed
-        )?;
-        if self.equal > 0 {
-            let (equal, right) = (self.equal, percent(self.equal_right, self.equal));
-            write!(f, "; {equal} equal lines, {right:.3} % right, human called AI {}", self.equal_human_called_ai)?;
+        write!(f, "{}\n  open: {}\n  equal: {}", self.told, self.open, self.equal)?;
+        match &self.wrong {
+            Some(wrong) => write!(f, "\n  first wrong: {wrong}"),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -187,9 +103,10 @@ struct Play {
     /// Where lines were deleted, and the last earlier text that has them.
     deleted: Option<(usize, Vec<Line>, usize)>,
     next: u32,
+    next_token: u32,
 }
 
-/// Plays a session and compares at its end. Fails at once where a person's line is called an AI's.
+/// Plays a session and compares at its end. Ends at once where a person's line is called an AI's.
 pub(crate) fn play(kind: Lines, steps: &[Step]) -> Result<Score, TestCaseError> {
     let world = World {
         lines: Vec::new(),
@@ -200,12 +117,24 @@ pub(crate) fn play(kind: Lines, steps: &[Step]) -> Result<Score, TestCaseError> 
     };
     let text = Text::new(&world.text());
     let attribution = Attribution::new(text.len_bytes(), Origin::TYPED);
-    let mut play =
-        Play { kind, world, text, attribution, earlier: Vec::new(), used: HashMap::new(), deleted: None, next: 0 };
+    let mut play = Play {
+        kind,
+        world,
+        text,
+        attribution,
+        earlier: Vec::new(),
+        used: HashMap::new(),
+        deleted: None,
+        next: 0,
+        next_token: 0,
+    };
     let mut score = Score::default();
     for step in steps {
         play.step(step);
         score = play.compare()?;
+        if score.called_ai.is_some() {
+            break;
+        }
     }
     Ok(score)
 }
@@ -224,17 +153,6 @@ impl Play {
                 self.earlier.push((self.world.clone(), self.text.clone(), self.attribution.clone()));
                 stored.clear();
             }
-            // Who brings back an earlier text does nothing else in that step, or is a person at an editor.
-            let is_alone = step.by == By::Keys || (step.by == By::Nobody && step.acts.len() == 1);
-            if matches!(act, Act::Undo { .. } | Act::BringBack) && !is_alone {
-                continue;
-            }
-            // Which of the lines of a wrapped call a changed word was in, or whether a line went or a
-            // word of one, cannot be told where both came in one step.
-            let formats = step.by != By::Keys && step.acts.iter().any(|act| matches!(act, Act::Format(_)));
-            if formats && !matches!(act, Act::Format(_) | Act::Insert { .. } | Act::Move { .. }) {
-                continue;
-            }
             let is_seen = self.act(act, &origin, &mut stored);
             if step.by == By::Keys && !is_seen {
                 // A formatter, a move or an undo reaches the editor as a new full text that somebody
@@ -244,15 +162,23 @@ impl Play {
                 self.keys(matches!(act, Act::Rewrite { .. }));
             }
         }
-        if let By::Ai(_, hunks) = step.by {
-            self.carry(&origin, hunks, &stored);
-        } else if step.by != By::Keys {
-            self.carry(&origin, false, &stored);
+        match step.by {
+            By::Keys => {}
+            By::Nobody => self.carry(&origin, false, &stored),
+            // Whoever was seen writing a text wrote it, also where it stood there before.
+            By::Reported => self.carry(&origin, false, &[]),
+            By::Ai(_, hunks) => self.carry(&origin, hunks, &[]),
         }
     }
 
-    /// Changes the truth. Says whether a person does it by typing.
+    /// Changes the text. Says whether a person does it by typing; then the writers are true too.
     fn act(&mut self, act: &Act, origin: &Origin, stored: &mut Vec<usize>) -> bool {
+        let is_seen = self.change(act, origin, stored);
+        self.world.number(&mut self.next_token);
+        is_seen
+    }
+
+    fn change(&mut self, act: &Act, origin: &Origin, stored: &mut Vec<usize>) -> bool {
         let count = self.world.lines.len();
         let line_at = |at: u16| usize::from(at) % count.max(1);
         match act {
@@ -279,8 +205,8 @@ impl Play {
                 let word = self.word(*seed);
                 let line = &mut self.world.lines[line_at(*at)];
                 if let Some(at) = word_of(line, *token) {
-                    line.tokens[at].text = word;
-                    line.tokens[at].origin = origin.clone();
+                    let changed = Token { id: 0, text: word, origin: origin.clone(), spaced: line.tokens[at].spaced };
+                    line.tokens[at] = changed;
                     line.writer = origin.clone();
                 }
             }
@@ -298,7 +224,7 @@ impl Play {
                 let text = self.word(*seed);
                 let line = &mut self.world.lines[line_at(*at)];
                 if let Some(at) = word_of(line, *token) {
-                    line.tokens.insert(at + 1, Token { text, origin: origin.clone(), spaced: true });
+                    line.tokens.insert(at + 1, Token { id: 0, text, origin: origin.clone(), spaced: true });
                     line.writer = origin.clone();
                     if let Some(next) = line.tokens.get_mut(at + 2) {
                         next.spaced |= next.text.chars().all(char::is_alphanumeric);
@@ -308,9 +234,6 @@ impl Play {
             Act::Move { at, count: lines, to } => {
                 let from = line_at(*at);
                 let until = (from + usize::from(*lines)).min(count);
-                if self.world.lines[from..until].iter().any(|line| word_of(line, 0).is_none()) {
-                    return true; // too short to be told from another of its kind
-                }
                 let block: Vec<Line> = self.world.lines.splice(from..until, []).collect();
                 let to = usize::from(*to) % (self.world.lines.len() + 1);
                 self.world.lines.splice(to..to, block);
@@ -329,6 +252,11 @@ impl Play {
             Act::BringBack => {
                 let Some((at, lines, earlier)) = self.deleted.take() else { return true };
                 let at = at.min(count);
+                let is_there =
+                    |token: &Token| self.world.lines.iter().any(|line| line.tokens.iter().any(|t| t.id == token.id));
+                if lines.iter().flat_map(|line| &line.tokens).any(is_there) {
+                    return true; // an undo brought it back before
+                }
                 self.world.lines.splice(at..at, lines);
                 stored.push(earlier);
                 return false;
@@ -419,8 +347,10 @@ impl Play {
     /// Nobody saw the keys: the text is carried from what was known.
     fn carry(&mut self, actor: &Origin, with_hunks: bool, stored: &[usize]) {
         let (old, new) = (self.text.to_string(), self.world.text());
-        // The tool knows which of two equal lines it wrote.
         let before = &self.earlier.last().expect("a step begins with a look").0;
+        let worlds: Vec<&World> = stored.iter().map(|at| &self.earlier[*at].0).collect();
+        truth::settle(before, &worlds, &mut self.world, actor, with_hunks);
+        // The tool knows which of two equal lines it wrote.
         let named = with_hunks.then(|| hunks(&before.told_apart(), &self.world.told_apart()));
         let earlier: Vec<(String, &Attribution)> = stored
             .iter()
@@ -444,25 +374,39 @@ impl Play {
         prop_assert_eq!(found.len(), self.world.lines.len());
         for (line, (number, found)) in self.world.lines.iter().zip(found) {
             let author = truth(line);
-            let has_ai = found.shares.iter().any(|(origin, _)| origin.is_ai()) || found.last_writer.is_ai();
-            let human_called_ai = author == Author::Human && has_ai;
+            let told = || found.shares.iter().map(|(origin, _)| origin).chain([&found.last_writer]);
+            let human_called_ai = author == Author::Human && told().any(Origin::is_ai);
             let is_right = author == found.author && line.writer == found.last_writer;
-            if !line.has_word() || times[&line.signs()] > 1 {
-                score.equal += 1;
-                score.equal_right += usize::from(is_right);
-                score.equal_human_called_ai += usize::from(human_called_ai);
+            let can_be = line.writers();
+            let is_possible = told().all(|origin| can_be.contains(origin));
+            let is_equal = !line.has_word() || times[&line.signs()] > 1;
+            let count = match (is_equal, line.either.is_empty()) {
+                (true, _) => &mut score.equal,
+                (false, false) => &mut score.open,
+                (false, true) => &mut score.told,
+            };
+            count.lines += 1;
+            count.right += usize::from(is_right);
+            count.possible += usize::from(is_possible);
+            count.human_called_ai += usize::from(human_called_ai);
+            count.ai_called_human += usize::from(author == Author::Ai && found.author == Author::Human);
+            count.unknown_though_observed += usize::from(author != Author::Unknown && found.author == Author::Unknown);
+            if is_equal {
                 continue;
             }
-            score.lines += 1;
-            score.right += usize::from(is_right);
-            score.human_called_ai += usize::from(human_called_ai);
-            score.ai_called_human += usize::from(author == Author::Ai && found.author == Author::Human);
-            score.unknown_though_observed += usize::from(author != Author::Unknown && found.author == Author::Unknown);
-            prop_assert!(!human_called_ai, "line {} is a person's, found {:?}:\n{}", number + 1, found, self.text);
-            if !is_right && score.wrong.is_none() {
+            let is_wrong = if line.either.is_empty() { human_called_ai } else { human_called_ai && !is_possible };
+            let shown = || {
                 let last = &line.writer;
-                score.wrong =
-                    Some(format!("line {} is {author:?}, last {last}, found {found:?} in\n{}", number + 1, self.text));
+                let tokens: Vec<String> =
+                    line.tokens.iter().map(|token| format!("{}={}", token.text, token.origin)).collect();
+                let tokens = tokens.join(" ");
+                format!("line {} is {author:?}, last {last}: {tokens}; found {found:?} in\n{}", number + 1, self.text)
+            };
+            if is_wrong && score.called_ai.is_none() {
+                score.called_ai = Some(shown());
+            }
+            if !is_right && (line.either.is_empty() || !is_possible) && score.wrong.is_none() {
+                score.wrong = Some(shown());
             }
         }
         Ok(score)

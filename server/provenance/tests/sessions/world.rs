@@ -5,6 +5,8 @@ use countersign_provenance::spans::Origin;
 /// A word or sign, and who wrote it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Token {
+    /// Its own for life, wherever it goes.
+    pub(crate) id: u32,
     pub(crate) text: String,
     pub(crate) origin: Origin,
     pub(crate) spaced: bool,
@@ -18,6 +20,8 @@ pub(crate) struct Line {
     pub(crate) indent: usize,
     pub(crate) tokens: Vec<Token>,
     pub(crate) writer: Origin,
+    /// Who else can have written of it by all that the texts say: equal lines that changed places.
+    pub(crate) either: Vec<Origin>,
 }
 
 /// A text as it stands, and its truth.
@@ -76,9 +80,9 @@ impl Line {
         for text in shown {
             let after_open = tokens.last().is_some_and(|token| matches!(&token.text[..], "(" | "." | "\""));
             let spaced = !tokens.is_empty() && !tight(&text) && !after_open;
-            tokens.push(Token { text, origin: origin.clone(), spaced });
+            tokens.push(Token { id: 0, text, origin: origin.clone(), spaced });
         }
-        Line { id: 0, indent: (seed % 4) as usize, tokens, writer: origin.clone() }
+        Line { id: 0, indent: (seed % 4) as usize, tokens, writer: origin.clone(), either: Vec::new() }
     }
 
     /// Makes a line that many texts have many times.
@@ -87,13 +91,19 @@ impl Line {
         let tokens = if text.is_empty() {
             Vec::new()
         } else {
-            vec![Token { text: text.into(), origin: origin.clone(), spaced: false }]
+            vec![Token { id: 0, text: text.into(), origin: origin.clone(), spaced: false }]
         };
-        Line { id: 0, indent: 0, tokens, writer: origin.clone() }
+        Line { id: 0, indent: 0, tokens, writer: origin.clone(), either: Vec::new() }
     }
 
     pub(crate) fn is_blank(&self) -> bool {
         self.tokens.is_empty()
+    }
+
+    /// Returns everybody who can have written of it.
+    pub(crate) fn writers(&self) -> Vec<Origin> {
+        let origins = self.tokens.iter().map(|token| &token.origin);
+        origins.chain([&self.writer]).chain(&self.either).cloned().collect()
     }
 
     pub(crate) fn has_word(&self) -> bool {
@@ -118,19 +128,6 @@ impl Line {
         }
         out
     }
-
-    /// Returns whoever wrote most of some lines' signs.
-    fn majority(lines: &[Line]) -> Origin {
-        let mut counts: Vec<(Origin, usize)> = Vec::new();
-        for line in lines {
-            let signs = line.signs().chars().count();
-            match counts.iter_mut().find(|(writer, _)| *writer == line.writer) {
-                Some((_, count)) => *count += signs,
-                None => counts.push((line.writer.clone(), signs)),
-            }
-        }
-        counts.into_iter().max_by_key(|(_, count)| *count).expect("there is a line").0
-    }
 }
 
 impl World {
@@ -150,7 +147,15 @@ impl World {
         self.lines.iter().map(|line| format!("{} {}\n", line.id, line.signs())).collect()
     }
 
-    /// Wraps or joins calls and plays with blanks, as formatters do. Changes nobody's authorship.
+    /// Gives new words an identity.
+    pub(crate) fn number(&mut self, next: &mut u32) {
+        for token in self.lines.iter_mut().flat_map(|line| &mut line.tokens).filter(|token| token.id == 0) {
+            *next += 1;
+            token.id = *next;
+        }
+    }
+
+    /// Wraps or joins calls and plays with blanks, as formatters do. Whose the lines are is said afterwards.
     pub(crate) fn format(&mut self, seed: u32) {
         match seed % 6 {
             0 => self.tabs = !self.tabs,
@@ -179,7 +184,7 @@ impl World {
             let part = |tokens: &[Token], indent: usize| {
                 let mut tokens = tokens.to_vec();
                 tokens[0].spaced = false;
-                Line { id: line.id, indent, tokens, writer: line.writer.clone() }
+                Line { indent, tokens, ..line.clone() }
             };
             wrapped.push(part(&line.tokens[..=open], line.indent));
             let arguments: Vec<&[Token]> =
@@ -187,8 +192,8 @@ impl World {
             for (i, argument) in arguments.iter().enumerate() {
                 let mut argument = part(argument, line.indent + 1);
                 if i + 1 == arguments.len() && trailing_comma && argument.tokens.last().is_some_and(|t| t.text != ",") {
-                    let origin = argument.tokens.last().expect("it has a token").origin.clone();
-                    argument.tokens.push(Token { text: ",".into(), origin, spaced: false });
+                    let last = argument.tokens.last().expect("it has a token").clone();
+                    argument.tokens.push(Token { id: 0, text: ",".into(), spaced: false, ..last });
                 }
                 wrapped.push(argument);
             }
@@ -227,7 +232,6 @@ impl World {
                 continue;
             }
             let parts: Vec<Line> = self.lines.splice(at..=closing, []).collect();
-            let writer = Line::majority(&parts);
             let mut tokens: Vec<Token> = Vec::new();
             for part in &parts {
                 // The comma after the last argument goes.
@@ -241,7 +245,7 @@ impl World {
                     tokens.push(token);
                 }
             }
-            self.lines.insert(at, Line { id: parts[0].id, indent: parts[0].indent, tokens, writer });
+            self.lines.insert(at, Line { tokens, ..parts[0].clone() });
             at += 1;
         }
     }
