@@ -402,7 +402,7 @@ impl Play {
                 let tokens = tokens.join(" ");
                 format!("line {} is {author:?}, last {last}: {tokens}; found {found:?} in\n{}", number + 1, self.text)
             };
-            if is_wrong && score.called_ai.is_none() {
+            if is_wrong && found.author == Author::Ai && score.called_ai.is_none() {
                 score.called_ai = Some(shown());
             }
             if !is_right && (line.either.is_empty() || !is_possible) && score.wrong.is_none() {
