@@ -58,11 +58,11 @@ impl Past {
 
     /// Where the lines of a file may have stood before that somebody edited and that nobody saw by this name: in
     /// other files, gone or not. Nothing for a file that was known.
-    pub(super) fn elsewhere(&self, at: usize, source: &mut dyn Source) -> Vec<Node> {
+    pub(super) fn elsewhere(&self, at: usize) -> Vec<Node> {
         let it = &self.seen[at];
         let key = Key::seen(it.seq);
-        let in_head = it.moment.head.as_ref().and_then(|head| source.at(head, &it.path));
-        if in_head.is_some() || self.last_seen(&it.worktree, &it.path, key).is_some() {
+        // HEAD may have a part of it, where only that was staged.
+        if self.last_seen(&it.worktree, &it.path, key).is_some() {
             return Vec::new();
         }
         let others = self.seen[..at].iter().enumerate().rev();

@@ -275,7 +275,7 @@ impl<S: Source> History<S> {
         if let (true, None, Some(at)) = (is_edit, follows, edit) {
             // Somebody's word covers what is new, not what stood elsewhere before.
             let left = left.unwrap_or_else(|| unexplained(text, &Attribution::new(text.len(), open.clone()), &open));
-            let elsewhere = self.past.elsewhere(at, &mut self.source).into_iter();
+            let elsewhere = self.past.elsewhere(at).into_iter();
             let elsewhere: Vec<Node> = elsewhere.filter(|node| self.may_explain(node, &left)).take(GROUP_MAX).collect();
             for node in elsewhere {
                 let id = self.past.text_of(&node, &mut self.source);
