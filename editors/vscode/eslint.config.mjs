@@ -2,7 +2,7 @@ import js from '@eslint/js';
 import ts from 'typescript-eslint';
 
 export default ts.config(
-  { ignores: ['out/', 'server/', 'test/'] },
+  { ignores: ['out/'] },
   js.configs.recommended,
   {
     files: ['src/**/*.ts'],

@@ -25,7 +25,6 @@ export function register(server: Server, authorship: Authorship, status: StatusI
     setupWorkspace: () => {
       setup(server);
     },
-    openRule: openRule,
     restart: () => server.start(),
     showLog: () => {
       server.showLog();
@@ -48,25 +47,6 @@ async function askMinutes(): Promise<number | undefined> {
     { label: 'Until I resume', minutes: 0 },
   ];
   return (await vscode.window.showQuickPick(choices, { title: 'Pause recording for how long?' }))?.minutes;
-}
-
-/** Opens the page of a rule: of the given one, or of one of the findings in this document. */
-async function openRule(link?: unknown): Promise<void> {
-  let target = typeof link === 'string' ? link : undefined;
-  if (target === undefined) {
-    const document = vscode.window.activeTextEditor?.document;
-    const found = (document ? vscode.languages.getDiagnostics(document.uri) : []).flatMap((finding) =>
-      finding.source === 'countersign' && typeof finding.code === 'object'
-        ? [{ label: String(finding.code.value), description: finding.message, target: finding.code.target.toString() }]
-        : [],
-    );
-    if (found.length === 0) {
-      void vscode.window.showInformationMessage('Countersign has nothing to say about this document.');
-      return;
-    }
-    target = (await vscode.window.showQuickPick(found, { title: 'Which rule?' }))?.target;
-  }
-  if (target !== undefined) await vscode.env.openExternal(vscode.Uri.parse(target));
 }
 
 /** Lets the person see and confirm what `setup` would change, in a terminal of their own. */
